@@ -1,0 +1,45 @@
+# The two commands are `make shell` and `make test`; everything else is for working on DevBoxGPU.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+RUN := .venv/bin/python
+PATHS := function_app.py api activities orchestrators shared client localcloud scripts tests benchmarks
+
+.PHONY: shell test env up down status check format lock clean bench
+
+shell: env
+	@$(RUN) -m localcloud up --quiet && $(RUN) -m localcloud shell
+
+test: check
+	@$(RUN) -m pytest -n 2
+
+env:
+	@$(PYTHON) scripts/make_env.py
+
+up: env
+	@$(RUN) -m localcloud up
+
+down: env
+	@$(RUN) -m localcloud down
+
+status: env
+	@$(RUN) -m localcloud status
+
+check: env
+	@$(RUN) -m ruff format --check --quiet $(PATHS) || { echo "run 'make format'"; exit 1; }
+	@$(RUN) -m ruff check --quiet $(PATHS)
+	@$(RUN) -m mypy
+	@.venv/bin/lint-imports --no-timing >/tmp/devboxgpu-imports.$$$$ 2>&1 || { cat /tmp/devboxgpu-imports.$$$$; exit 1; }; rm -f /tmp/devboxgpu-imports.$$$$
+	@$(RUN) -m scripts.contracts
+
+format: env
+	@$(RUN) -m ruff format --quiet $(PATHS)
+	@$(RUN) -m ruff check --quiet --fix $(PATHS)
+
+lock: env
+	@$(RUN) scripts/lock.py
+
+bench: env
+	@$(RUN) -m benchmarks
+
+clean:
+	@if [ -x $(RUN) ]; then $(RUN) -m localcloud down --quiet || true; fi
+	@rm -rf .localcloud
