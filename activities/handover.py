@@ -1,0 +1,72 @@
+"""Replacing a session's driver: an everyday path, since a killed worker leaves orchestrations Failed for good."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from activities.turn import DRIVER
+from shared.domain.driving import Drive, Order
+from shared.domain.events import EventType
+from shared.domain.names import ProjectId, SessionId
+from shared.ports.clock import utc_now
+from shared.ports.drivers import Drivers, DriverState
+from shared.ports.sessions import outbox, session_update, until_settled
+from shared.ports.tables import Change
+from shared.ports.world import World
+
+
+async def hand_over_session(wire: dict[str, Any], world: World, drivers: Drivers) -> dict[str, Any]:
+    """Book the next epoch and start its driver. A second run starts the driver that the first one booked."""
+    order = msgspec.convert(wire, Order)
+    epoch = await asyncio.to_thread(book_next, world, order.project, order.session, order.epoch)
+    if epoch is not None:
+        drive = Drive(project=order.project, session=order.session, epoch=epoch)
+        if await drivers.state(drive) is DriverState.MISSING:
+            await drivers.start(drive)
+    return {"epoch": epoch}
+
+
+async def adopt(world: World, drivers: Drivers, project: ProjectId, session: SessionId, epoch: int) -> bool:
+    """Start the next driver of a session whose driver of this epoch is lost; tell whether this call was the one.
+
+    One conditional write decides: only the winner starts (durable-measured.md 9, rule 7).
+    """
+    booked = await asyncio.to_thread(book_if_current, world, project, session, epoch)
+    if booked:
+        await drivers.start(Drive(project=project, session=session, epoch=epoch + 1))
+    return booked
+
+
+def book_next(world: World, project: ProjectId, session: SessionId, epoch: int) -> int | None:
+    """Make `epoch + 1` the session's epoch unless it is already; return it, None where no driver is needed any more."""
+    if book_if_current(world, project, session, epoch):
+        return epoch + 1
+    stored = world.sessions.session(project, session)
+    if stored is None or stored.row.finished or stored.row.epoch != epoch + 1:
+        return None
+    return epoch + 1
+
+
+def book_if_current(world: World, project: ProjectId, session: SessionId, epoch: int) -> bool:
+    """Book the next epoch if the session is still in this one and not finished. The wait of the old one is cleared."""
+
+    def attempt() -> bool | None:
+        stored = world.sessions.session(project, session)
+        if stored is None or stored.row.epoch != epoch or stored.row.finished:
+            return False
+        row = msgspec.structs.replace(
+            stored.row, epoch=epoch + 1, round=0, wake=None, booked_at=utc_now(), next_look_at=None
+        )
+        changes: list[Change] = [session_update(stored, row), outbox(EventType.DRIVER_REPLACED, row, DRIVER)]
+        return True if world.sessions.commit(project, changes) else None
+
+    return until_settled(attempt)
+
+
+def booked_long_ago(booked_at: datetime, world: World) -> bool:
+    """Tell whether a driver that is missing may be taken for lost: a start is sometimes seen late."""
+    return utc_now() - booked_at > world.settings.driver_grace

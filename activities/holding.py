@@ -1,0 +1,61 @@
+"""Holding: a running session is looked after at its next deadline, and whenever somebody asks for something."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from activities.provisioning import missing_app
+from activities.stopping import stop_if_told
+from activities.turn import Move, Turn, take_turn
+from shared.domain import names
+from shared.domain.lease import deadline
+from shared.domain.records import hold_facts
+from shared.domain.states import SessionState
+from shared.ports.container_apps import ArmUnknown, Gone
+from shared.ports.sessions import SessionView
+from shared.ports.tables import Stored
+from shared.ports.world import World
+
+AFTER_DEADLINE_S = 1.0
+"""Durable timers fire up to a second early (durable-measured.md 0): a look is set so that it is due when it comes."""
+
+
+def tend_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
+    """Stop the session if there is a reason to, else return how long it may be left alone."""
+    return take_turn(world, wire, frozenset({SessionState.RUNNING}), _tend)
+
+
+def _tend(turn: Turn) -> Move:
+    turn = _under_present_policy(turn)
+    if (stopped := stop_if_told(turn)) is not None:
+        return stopped
+    try:
+        if isinstance(turn.world.apps.look(names.app_name(turn.session.session)), Gone):
+            return missing_app(turn)
+    except ArmUnknown:
+        pass  # unknown is not gone: the session goes on, and is looked at again
+    grace = timedelta(seconds=turn.session.lease_grace_s)
+    left = deadline(hold_facts(turn.session, turn.shells(), lease_grace=grace)).at - turn.now
+    pause = min(left + timedelta(seconds=AFTER_DEADLINE_S), turn.world.settings.window)
+    return turn.stay(max(AFTER_DEADLINE_S, pause.total_seconds()), missing_since=None)
+
+
+def _under_present_policy(turn: Turn) -> Turn:
+    """Return the turn with limits as tight as the project's settings are now; looser ones do not extend (E11)."""
+    stored = turn.world.sessions.settings(turn.session.project)
+    if stored is None:
+        return turn
+    settings, session = stored.row.settings, turn.session
+    tightened = msgspec.structs.replace(
+        session,
+        idle_timeout_s=min(session.idle_timeout_s, settings.idle.timeout_minutes * 60),
+        max_lifetime_s=min(session.max_lifetime_s, settings.max_lifetime_minutes * 60),
+    )
+    if tightened == session:
+        return turn
+    view = turn.view
+    changed = Stored(view.session.key, tightened, view.session.etag)
+    return Turn(world=turn.world, order=turn.order, view=SessionView(changed, view.shells, view.wakes), now=turn.now)

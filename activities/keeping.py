@@ -1,0 +1,126 @@
+"""Keeping house on a timer: publish the outbox, repeat wake-ups that nobody has seen, replace lost drivers.
+
+Everything here is repair: it may run twice, late, or beside itself, and an unknown answer changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+import msgspec
+
+from activities.handover import adopt, booked_long_ago
+from shared.domain import names
+from shared.domain.driving import Drive
+from shared.domain.events import PUBLISHED
+from shared.domain.names import ProjectId
+from shared.domain.records import OutboxRow, SessionRow, WakeRow
+from shared.ports.clock import utc_now
+from shared.ports.drivers import Drivers, DriverState, DriverUnknown
+from shared.ports.event_topic import TopicUnavailable
+from shared.ports.sessions import CORE
+from shared.ports.tables import Delete, Insert, StorageUnavailable, Stored, Update
+from shared.ports.world import World
+
+log = logging.getLogger("devboxgpu.keeping")
+
+DEAF_AFTER_REPEATS = timedelta(seconds=15)
+SILENT_AFTER = timedelta(seconds=120)
+BATCH = 100
+
+
+async def keep_house(world: World, drivers: Drivers) -> None:
+    """One round of repair over all projects."""
+    await asyncio.to_thread(drain_outbox, world)
+    repeated = await repeat_wakes(world, drivers)
+    await replace_lost_drivers(world, drivers, repeated)
+
+
+def drain_outbox(world: World) -> int:
+    """Publish what waits and copy it to the audit; delete only what both have taken. Return how many left."""
+    waiting = world.sessions.tables.scan_all(CORE, names.OUTBOX_EVENTS, OutboxRow)
+    drained = 0
+    for start in range(0, len(waiting), BATCH):
+        batch = [(ProjectId(partition), stored) for partition, stored in waiting[start : start + BATCH]]
+        told = [
+            (project, _event_id(project, row), row.row) for project, row in batch if row.row.event_type in PUBLISHED
+        ]
+        try:
+            if told:
+                world.topic.publish(told)
+            for project, stored in batch:
+                _audit(world, project, stored)
+                drained += world.sessions.commit(project, [Delete(stored.key, stored.etag)])
+        except (TopicUnavailable, StorageUnavailable) as trouble:
+            log.warning("outbox.kept waiting=%d why=%s", len(waiting) - drained, trouble)
+            break
+    return drained
+
+
+def _event_id(project: ProjectId, stored: Stored[OutboxRow]) -> str:
+    return f"{project}.{stored.key}"
+
+
+def _audit(world: World, project: ProjectId, stored: Stored[OutboxRow]) -> None:
+    """Insert the audit row under the outbox row's own key: a second time finds the first."""
+    partition = f"{project}~{stored.row.at:%Y%m%d}"
+    world.sessions.tables.commit("audit", partition, [Insert(stored.key, stored.row)])
+
+
+async def repeat_wakes(world: World, drivers: Drivers) -> set[str]:
+    """Raise again what no driver has seen for a while; return the sessions whose driver stays deaf to it."""
+    waiting = await asyncio.to_thread(world.sessions.tables.scan_all, CORE, names.OUTBOX_WAKES, WakeRow)
+    deaf: set[str] = set()
+    for partition, stored in waiting:
+        project, wake, now = ProjectId(partition), stored.row, utc_now()
+        if now - wake.created_at < world.settings.repeat_wake_after:
+            continue
+        session = await asyncio.to_thread(world.sessions.session, project, wake.session)
+        if session is None or session.row.finished:
+            await asyncio.to_thread(world.sessions.commit, project, [Delete(stored.key, stored.etag)])
+            continue
+        repeated_to_this_driver = wake.raised_at is not None and wake.raised_at > session.row.booked_at
+        if wake.raised_at is not None and repeated_to_this_driver and now - wake.raised_at > DEAF_AFTER_REPEATS:
+            deaf.add(wake.session)
+        await raise_wake(world, drivers, session.row)
+        if not repeated_to_this_driver:
+            marked = msgspec.structs.replace(wake, raised_at=now)
+            await asyncio.to_thread(world.sessions.commit, project, [Update(stored.key, marked, stored.etag)])
+    return deaf
+
+
+async def raise_wake(world: World, drivers: Drivers, session: SessionRow) -> None:
+    """Wake the session's driver if it waits; where it is gone, start the next one at once (rule 2)."""
+    if session.wake is None:
+        return
+    drive = Drive(project=session.project, session=session.session, epoch=session.epoch)
+    try:
+        if not await drivers.wake(drive, session.wake):
+            await adopt(world, drivers, session.project, session.session, session.epoch)
+    except (DriverUnknown, StorageUnavailable) as trouble:
+        log.warning("wake.unsure session=%s why=%s", session.session, trouble)
+
+
+async def replace_lost_drivers(world: World, drivers: Drivers, deaf: set[str]) -> None:
+    """Give every session that needs one a living driver."""
+    stored = await asyncio.to_thread(world.sessions.tables.scan_all, CORE, names.SESSIONS, SessionRow)
+    for row in (entry.row for _, entry in stored):
+        if row.finished:
+            continue
+        try:
+            if row.session in deaf or await _is_lost(world, drivers, row):
+                adopted = await adopt(world, drivers, row.project, row.session, row.epoch)
+                log.info("driver.replaced session=%s epoch=%d won=%s", row.session, row.epoch, adopted)
+        except (DriverUnknown, StorageUnavailable) as trouble:
+            log.warning("driver.unsure session=%s why=%s", row.session, trouble)
+
+
+async def _is_lost(world: World, drivers: Drivers, row: SessionRow) -> bool:
+    state = await drivers.state(Drive(project=row.project, session=row.session, epoch=row.epoch))
+    if state is DriverState.OVER:
+        return True
+    if state is DriverState.MISSING:
+        return booked_long_ago(row.booked_at, world)
+    return row.next_look_at is not None and utc_now() - row.next_look_at > SILENT_AFTER

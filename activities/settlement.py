@@ -1,0 +1,63 @@
+"""Settlement: the ended session's seconds and cost are booked once, by UTC day, and its row goes to the history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from activities.turn import Move, Turn, take_turn
+from shared.domain.names import ProjectId, SessionId, UserId
+from shared.domain.pricing import GpuType, segments
+from shared.domain.records import Row
+from shared.domain.states import SessionState
+from shared.ports.tables import Insert
+from shared.ports.world import World
+
+END_OF_TIME_MS = 99_999_999_999_999
+
+
+class UsageRow(Row, frozen=True, kw_only=True):
+    """`usage`: what one session used on one UTC day. No cost where its price was not known: never a guess."""
+
+    project: ProjectId
+    session: SessionId
+    user: UserId
+    gpu_type: GpuType
+    region: str | None
+    seconds: int
+    cost: Decimal | None = None
+    currency: str | None = None
+
+
+def settle_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
+    """Book the ended session. Rows have names of their own: a second run finds the first one's."""
+    return take_turn(world, wire, frozenset({SessionState.ENDED}), _settle)
+
+
+def _settle(turn: Turn) -> Move:
+    session, tables = turn.session, turn.world.sessions.tables
+    if session.replica_started_at is not None and session.metered_s:
+        for number, piece in enumerate(segments(session.replica_started_at, session.metered_s, session.rate)):
+            row = UsageRow(
+                project=session.project,
+                session=session.session,
+                user=session.user,
+                gpu_type=session.gpu_type,
+                region=session.region,
+                seconds=piece.seconds,
+                cost=piece.cost,
+                currency=session.currency if piece.cost is not None else None,
+            )
+            tables.commit(
+                "usage", f"{session.project}~{piece.day:%Y%m%d}", [Insert(f"{session.session}-{number:04d}", row)]
+            )
+    ended_at = session.ended_at or turn.now
+    tables.commit(
+        "history", f"{session.project}~{ended_at:%Y%m}", [Insert(_newest_first(ended_at, session.session), session)]
+    )
+    return turn.stay(0.0, settled=True)
+
+
+def _newest_first(ended_at: datetime, session: SessionId) -> str:
+    return f"{END_OF_TIME_MS - int(ended_at.timestamp() * 1000):014d}-{session}"

@@ -1,0 +1,105 @@
+"""Stopping: from the first reason to stop until Azure itself says that the app is gone. Only then is the GPU free."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from activities.turn import Move, Turn, take_turn
+from shared.domain import names
+from shared.domain.errors import Problem
+from shared.domain.events import EventType
+from shared.domain.lease import reason_to_stop
+from shared.domain.pricing import metered_seconds
+from shared.domain.provisioning import AppSeen, seconds_to_next_look
+from shared.domain.records import hold_facts
+from shared.domain.states import EndReason, SessionState
+from shared.ports.container_apps import Accepted, ArmUnknown, Gone, Later
+from shared.ports.sessions import ledger_of, ledger_update
+from shared.ports.tables import StorageUnavailable
+from shared.ports.world import World
+
+STOPPING = frozenset({SessionState.STOPPING})
+DELETE_AGAIN_AFTER = timedelta(minutes=5)
+
+TOLD: dict[EndReason, str] = {
+    EndReason.SHELLS_CLOSED: "Its last shell was closed.",
+    EndReason.LEASE_LAPSED: "The terminal was not heard of for too long, so the session was stopped.",
+    EndReason.IDLE: "Stopped: nothing was typed, printed or computed for the project's idle time.",
+    EndReason.MAX_LIFETIME: "Stopped: the session reached the project's longest life.",
+    EndReason.STOPPED_BY_USER: "Stopped by its owner.",
+    EndReason.STOPPED_BY_ADMINISTRATOR: "Stopped by an administrator.",
+    EndReason.CANCELLED: "Cancelled before it was ready.",
+}
+
+
+def remove_app(wire: dict[str, Any], world: World) -> dict[str, Any]:
+    """Delete the session's app; when Azure says that it is gone, release the GPU and end the session."""
+    with world.sessions.lock(wire["project"]):
+        return take_turn(world, wire, STOPPING, _remove)
+
+
+def stop_if_told(turn: Turn) -> Move | None:
+    """Return the stop that a command, a closed shell, a lapsed lease, idleness or age demands; None to go on."""
+    grace = timedelta(seconds=turn.session.lease_grace_s)
+    reason = turn.session.stop_reason or reason_to_stop(
+        hold_facts(turn.session, turn.shells(), lease_grace=grace), turn.now
+    )
+    return stop_for(turn, reason, None) if reason is not None else None
+
+
+def stop_for(turn: Turn, reason: EndReason, problem: Problem | None) -> Move:
+    """Return the move to Stopping. Every shell's row is part of it as it was read: a racing renewal wins (I8)."""
+    message = problem.message if problem else TOLD.get(reason, "")
+    return turn.go(
+        SessionState.STOPPING,
+        EventType.SESSION_STOPPING,
+        changes=turn.shell_updates(stop_reason=reason, stop_message=message),
+        end_reason=reason,
+        error_code=problem.code if problem else None,
+        error_message=problem.message if problem else None,
+        stopping_at=turn.now,
+        phase=None,
+        missing_since=None,
+    )
+
+
+def _remove(turn: Turn) -> Move:
+    session, apps = turn.session, turn.world.apps
+    app = names.app_name(session.session)
+    try:
+        started_at = session.replica_started_at
+        if started_at is None and session.delete_sent_at is None:
+            seen = apps.look(app)
+            started_at = seen.replica_started_at if isinstance(seen, AppSeen) else None
+        if session.delete_sent_at is None or turn.now - session.delete_sent_at > DELETE_AGAIN_AFTER:
+            match apps.delete(app):
+                case Later(after_s=after_s):
+                    return turn.stay(after_s, replica_started_at=started_at)
+                case Accepted():
+                    return turn.stay(seconds_to_next_look(0), delete_sent_at=turn.now, replica_started_at=started_at)
+                case Gone():
+                    pass
+        region = session.region or session.regions[0]
+        if apps.surely_gone(app, turn.world.settings.environments[region]):
+            return _release(turn)
+    except ArmUnknown as unknown:
+        return turn.stay(unknown.retry_after_s)
+    return turn.stay(seconds_to_next_look(session.looks + 1), looks=session.looks + 1)
+
+
+def _release(turn: Turn) -> Move:
+    """End the session and free its place in the ledger, once: `holds` falls with the ledger in one transaction."""
+    session = turn.session
+    ledger = turn.world.sessions.ledger(session.project)
+    if ledger is None:
+        raise StorageUnavailable(f"project {session.project} has no ledger")
+    freed = ledger_of(ledger.row).without_one(session.gpu_type, session.user)
+    return turn.go(
+        SessionState.ENDED,
+        EventType.SESSION_ENDED,
+        changes=(ledger_update(ledger, freed),),
+        holds=0,
+        ended_at=turn.now,
+        metered_s=metered_seconds(session.replica_started_at, turn.now),
+    )

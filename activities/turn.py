@@ -1,0 +1,122 @@
+"""One step of a driver over one session: read the rows, act, write what came of it, all or nothing.
+
+What every step shares is here, so that the steps hold nothing but their own verb: the fence (an older epoch is
+refused), the round (a step that is delivered again late writes nothing), the name of the wait that follows, and the
+removal of the wake-ups that this step has seen (durable-measured.md section 9, rules 1 to 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from shared.domain.driving import Facts, Order
+from shared.domain.events import EventType
+from shared.domain.records import SessionRow, ShellRow
+from shared.domain.states import SessionState, check_transition
+from shared.ports.clock import utc_now
+from shared.ports.sessions import (
+    SessionView,
+    outbox,
+    session_update,
+    taken_wakes,
+    until_settled,
+)
+from shared.ports.tables import Change, Update
+from shared.ports.world import World
+
+DRIVER = "control-plane"
+LONGEST_PAUSE = timedelta(hours=20)
+
+
+class SessionMissing(Exception):
+    """A driver was started for a session that has no row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What a step wants written: the session as it shall be, what else changes with it, and the pause that follows."""
+
+    session: SessionRow
+    pause_s: float = 0.0
+    changes: tuple[Change, ...] = ()
+    event: EventType | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A step's surroundings: the ports, the order it was given, the rows as read, and the instant of this turn."""
+
+    world: World
+    order: Order
+    view: SessionView
+    now: datetime = field(default_factory=utc_now)
+
+    @property
+    def session(self) -> SessionRow:
+        return self.view.session.row
+
+    def stay(self, pause_s: float, **changed: Any) -> Move:
+        """Return a move that leaves the state as it is."""
+        return Move(session=msgspec.structs.replace(self.session, **changed), pause_s=pause_s)
+
+    def go(self, state: SessionState, event: EventType, *, changes: tuple[Change, ...] = (), **changed: Any) -> Move:
+        """Return a move to another state, with its event and audit entry."""
+        check_transition(self.session.state, state)
+        row = msgspec.structs.replace(self.session, state=state, seq=self.session.seq + 1, looks=0, **changed)
+        return Move(session=row, changes=changes, event=event)
+
+    def shell_updates(self, **changed: Any) -> tuple[Change, ...]:
+        """Return the same change to every shell of the session, each only if it is still as it was read."""
+        return tuple(
+            Update(shell.key, msgspec.structs.replace(shell.row, **changed), shell.etag) for shell in self.view.shells
+        )
+
+    def shells(self) -> list[ShellRow]:
+        return self.view.shell_rows
+
+
+Body = Callable[[Turn], Move]
+
+
+def take_turn(world: World, wire: dict[str, Any], states: frozenset[SessionState], body: Body) -> dict[str, Any]:
+    """Carry a step out where the session is in one of its states; return the facts that the driver goes by.
+
+    In any other state nothing is done: the step has happened before, or the session has moved on.
+    """
+    order = msgspec.convert(wire, Order)
+
+    def attempt() -> Facts | None:
+        view = world.sessions.view(order.project, order.session)
+        if view is None:
+            raise SessionMissing(f"project {order.project} has no session {order.session}")
+        row = view.session.row
+        if row.epoch != order.epoch:
+            return Facts(state=row.state, superseded=True)
+        if order.round <= row.round or row.finished:
+            return facts_of(row, 0.0)
+        turn = Turn(world=world, order=order, view=view)
+        move = body(turn) if row.state in states else turn.stay(0.0)
+        return facts_of(move.session, move.pause_s) if _write(turn, move) else None
+
+    return until_settled(attempt).to_wire()
+
+
+def facts_of(row: SessionRow, pause_s: float) -> Facts:
+    return Facts(state=row.state, pause_s=pause_s, finished=row.finished)
+
+
+def _write(turn: Turn, move: Move) -> bool:
+    """Write the move with the marks of this turn: its round, the next wait's name, the wake-ups seen."""
+    pause = min(timedelta(seconds=move.pause_s), LONGEST_PAUSE)
+    row = msgspec.structs.replace(
+        move.session, round=turn.order.round, wake=turn.order.wake, next_look_at=turn.now + pause
+    )
+    changes: list[Change] = [session_update(turn.view.session, row), *move.changes, *taken_wakes(turn.view)]
+    if move.event is not None:
+        changes.append(outbox(move.event, row, DRIVER))
+    return turn.world.sessions.commit(turn.order.project, changes)

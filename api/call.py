@@ -1,0 +1,83 @@
+"""One call of the API as handlers see it, and the answer they give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.domain.access import Caller
+from shared.domain.driving import Drive
+from shared.domain.names import ProjectId, SessionId, ShellId, UserId
+from shared.domain.records import SessionRow
+from shared.ports.world import World
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request that has been checked: signed in, authorised, its path, query and body well formed."""
+
+    world: World
+    caller_or_none: Caller | None
+    base_url: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    project_or_none: ProjectId | None = None
+    user_or_none: UserId | None = None
+    shell_or_none: ShellId | None = None
+    session_or_none: SessionId | None = None
+    operation: str = ""
+    body_or_none: Any = None
+    administers: bool = False
+
+    @property
+    def caller(self) -> Caller:
+        return _given(self.caller_or_none)
+
+    @property
+    def project(self) -> ProjectId:
+        return _given(self.project_or_none)
+
+    @property
+    def user(self) -> UserId:
+        return _given(self.user_or_none)
+
+    @property
+    def shell(self) -> ShellId:
+        return _given(self.shell_or_none)
+
+    @property
+    def session(self) -> SessionId:
+        return _given(self.session_or_none)
+
+    def body(self, kind: type[B]) -> B:
+        """Return the request body, which the operation's entry in the table has already been decoded to."""
+        if not isinstance(self.body_or_none, kind):
+            msg = f"this operation has no body of type {kind.__name__}"
+            raise TypeError(msg)
+        return self.body_or_none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer, and what the durable engine is asked to do once the rows are written."""
+
+    status: int
+    body: msgspec.Struct | Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    start: Drive | None = None
+    wake: tuple[SessionRow, ...] = ()
+
+
+G = TypeVar("G")
+
+
+def _given(value: G | None) -> G:
+    if value is None:
+        msg = "the operation's route does not have this part"
+        raise LookupError(msg)
+    return value

@@ -1,0 +1,95 @@
+"""The OpenAPI 3.1 document, made by walking the table of operations."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from api.meta import VERSION
+from api.operations import API_VERSION, OPERATIONS, Operation
+from api.wire import ErrorAnswer
+from shared.domain import names
+from shared.domain.access import Who
+
+_PATH_PARTS = {
+    "project": {"type": "string", "pattern": "^[A-Za-z0-9-]{3,63}$", "description": names.PROJECT_RULE},
+    "user": {"type": "string", "description": names.USER_RULE},
+    "shell": {"type": "string", "minLength": 8, "maxLength": 64, "description": names.SHELL_RULE},
+    "session": {"type": "string", "description": names.SESSION_RULE},
+    "operation": {"type": "string"},
+}
+_REASONS = {
+    200: "OK",
+    201: "Created",
+    202: "Accepted",
+    204: "Nothing there",
+    304: "Not modified",
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the document. The same table always makes the same document."""
+    structs = [kind for kind in _types() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+    schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    refs = dict(zip(structs, schemas, strict=True))
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(f"/{operation.route}", {})[operation.method.lower()] = _operation(operation, refs)
+    told = {
+        "openapi": "3.1.0",
+        "info": {"title": "DevBoxGPU", "version": API_VERSION, "x-software-version": VERSION},
+        "servers": [{"url": "/api"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"entra": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+    return plain
+
+
+def _types() -> list[Any]:
+    kinds = [ErrorAnswer, *(operation.body for operation in OPERATIONS)]
+    kinds += [kind for operation in OPERATIONS for kind in operation.answers.values()]
+    return list(dict.fromkeys(kind for kind in kinds if kind is not None))
+
+
+def _operation(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
+    parts = [
+        {"name": name, "in": "path", "required": True, "schema": _PATH_PARTS[name]}
+        for name in re.findall(r"{(\w+)}", operation.route)
+    ]
+    query: list[dict[str, Any]] = [
+        {"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query
+    ]
+    if operation.versioned:
+        version = {"type": "string", "enum": [API_VERSION]}
+        query.insert(0, {"name": "api-version", "in": "query", "required": True, "schema": version})
+    told: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": f"Who: {operation.who.value}.",
+        "parameters": parts + query,
+        "responses": {
+            str(status): _answer(_REASONS[status], refs.get(kind, {"type": "object"}) if kind else None)
+            for status, kind in operation.answers.items()
+        },
+        "security": [] if operation.who is Who.ANYONE else [{"entra": []}],
+    }
+    told["responses"]["default"] = _answer("Refused or failed", refs[ErrorAnswer])
+    if operation.body is not None:
+        media = "application/merge-patch+json" if operation.method == "PATCH" else "application/json"
+        schema = refs.get(operation.body, {"type": "object"})
+        told["requestBody"] = {"required": operation.body_required, "content": {media: {"schema": schema}}}
+    return told
+
+
+def _answer(text: str, schema: Any) -> dict[str, Any]:
+    if schema is None:
+        return {"description": text}
+    return {"description": text, "content": {"application/json": {"schema": schema}}}

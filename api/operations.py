@@ -1,0 +1,124 @@
+"""The one table of operations: routes, roles, types, handlers. Functions, OpenAPI and tests are made by walking it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from api import meta, project_settings, sessions, shells
+from api.call import Call, Reply
+from api.wire import (
+    ConnectView,
+    HealthView,
+    LeaseView,
+    OfferList,
+    OpenShellRequest,
+    OperationView,
+    RenewLeaseRequest,
+    SessionList,
+    SessionView,
+    ShellList,
+    ShellView,
+    StopSessionRequest,
+)
+from shared.domain.access import Who
+from shared.domain.settings import GpuSettings
+
+API_VERSION = "2026-12-01-preview"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation of the API."""
+
+    name: str
+    method: str
+    route: str
+    summary: str
+    who: Who
+    handler: Callable[[Call], Reply]
+    answers: dict[int, Any]
+    body: Any = None
+    body_required: bool = False
+    query: tuple[str, ...] = ()
+    versioned: bool = True
+
+
+_SHELL = "projects/{project}/users/{user}/shells/{shell}"
+_SESSIONS = "projects/{project}/sessions"
+_SETTINGS = "projects/{project}/gpuSettings"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="OpenShell", method="PUT", route=_SHELL, who=Who.SELF, handler=shells.open_shell,
+        summary="Open a shell on a GPU under an id that the client chooses.",
+        body=OpenShellRequest, answers={200: ShellView, 201: ShellView},
+    ),
+    Operation(
+        name="GetShell", method="GET", route=_SHELL, who=Who.SELF_OR_ADMIN, handler=shells.get_shell,
+        summary="Read a shell.", answers={200: ShellView, 304: None},
+    ),
+    Operation(
+        name="ListShells", method="GET", route="projects/{project}/users/{user}/shells", who=Who.SELF_OR_ADMIN,
+        handler=shells.list_shells, summary="List a user's shells, newest first.", answers={200: ShellList},
+    ),
+    Operation(
+        name="CloseShell", method="DELETE", route=_SHELL, who=Who.SELF_OR_ADMIN, handler=shells.close_shell,
+        summary="Close a shell. The last one to close ends its session.", answers={202: ShellView, 204: None},
+    ),
+    Operation(
+        name="ConnectShell", method="POST", route=f"{_SHELL}/connect", who=Who.SELF, handler=shells.connect_shell,
+        summary="Return a short-lived way into the shell's container.", answers={200: ConnectView},
+    ),
+    Operation(
+        name="RenewLease", method="POST", route=f"{_SHELL}/renewLease", who=Who.SELF, handler=shells.renew_lease,
+        summary="Prove that the shell is alive.", body=RenewLeaseRequest, answers={200: LeaseView},
+    ),
+    Operation(
+        name="ListSessions", method="GET", route=_SESSIONS, who=Who.MEMBER, handler=sessions.list_sessions,
+        summary="List sessions, newest first: one's own, or all for an administrator.",
+        query=("state", "user", "maxpagesize", "after"), answers={200: SessionList},
+    ),
+    Operation(
+        name="GetSession", method="GET", route=_SESSIONS + "/{session}", who=Who.ANYONE_SIGNED_IN,
+        handler=sessions.get_session, summary="Read a session.", answers={200: SessionView},
+    ),
+    Operation(
+        name="StopSession", method="POST", route=_SESSIONS + "/{session}/stop", who=Who.ANYONE_SIGNED_IN,
+        handler=sessions.stop_session, summary="Stop a session.",
+        body=StopSessionRequest, answers={202: SessionView},
+    ),
+    Operation(
+        name="GetSettings", method="GET", route=_SETTINGS, who=Who.MEMBER, handler=project_settings.get_settings,
+        summary="Read a project's GPU settings.", answers={200: GpuSettings, 304: None},
+    ),
+    Operation(
+        name="ReplaceSettings", method="PUT", route=_SETTINGS, who=Who.ADMIN,
+        handler=project_settings.replace_settings, summary="Replace a project's GPU settings.",
+        body=GpuSettings, body_required=True, answers={200: GpuSettings, 201: GpuSettings},
+    ),
+    Operation(
+        name="UpdateSettings", method="PATCH", route=_SETTINGS, who=Who.ADMIN,
+        handler=project_settings.update_settings, summary="Change some of a project's GPU settings (merge patch).",
+        body=dict, body_required=True, answers={200: GpuSettings, 201: GpuSettings},
+    ),
+    Operation(
+        name="ListOffers", method="GET", route="projects/{project}/offers", who=Who.MEMBER,
+        handler=project_settings.list_offers, summary="List what could be opened now, with prices.",
+        answers={200: OfferList},
+    ),
+    Operation(
+        name="GetOperation", method="GET", route="projects/{project}/operations/{operation}",
+        who=Who.ANYONE_SIGNED_IN, handler=sessions.get_operation, summary="Follow a long operation.",
+        answers={200: OperationView},
+    ),
+    Operation(
+        name="GetHealth", method="GET", route="healthz", who=Who.ANYONE, handler=meta.get_health,
+        summary="Tell that the API answers.", answers={200: HealthView}, versioned=False,
+    ),
+    Operation(
+        name="GetOpenApi", method="GET", route="openapi.json", who=Who.ANYONE, handler=meta.get_openapi,
+        summary="Return this API's OpenAPI document.", answers={200: dict}, versioned=False,
+    ),
+)  # fmt: skip

@@ -1,0 +1,135 @@
+"""Sessions and their operations: list, read, stop, follow."""
+
+from __future__ import annotations
+
+import msgspec
+
+from api.call import Call, Reply
+from api.views import OPEN, STOP, operation_view, session_view
+from api.wire import SessionList, StopSessionRequest
+from shared.domain import names
+from shared.domain.errors import ErrorCode, Refused
+from shared.domain.events import EventType, session_facts
+from shared.domain.records import SessionRow, ShellRow
+from shared.domain.states import EndReason, SessionState
+from shared.ports.clock import utc_now
+from shared.ports.sessions import CORE, new_wake, outbox_entry, session_update, until_settled
+from shared.ports.tables import Change, Stored
+
+LARGEST_PAGE = 1000
+DEFAULT_PAGE = 100
+
+
+def list_sessions(call: Call) -> Reply:
+    """List the project's sessions, newest first: the caller's own, or all of them for an administrator."""
+    wanted = _state_filter(call.query.get("state"))
+    owner = names.user_id(call.query["user"]) if "user" in call.query else None
+    if "user" in call.query and owner is None:
+        raise Refused(400, ErrorCode.INVALID_PARAMETER, f"'user' must be {names.USER_RULE}.", target="user")
+    rows = [
+        row
+        for row in call.world.sessions.sessions(call.project)
+        if (call.administers or row.user == call.caller.user)
+        and (wanted is None or row.state is wanted)
+        and (owner is None or row.user == owner)
+    ]
+    rows.sort(key=_page_key, reverse=True)
+    return _page(call, rows)
+
+
+def _state_filter(text: str | None) -> SessionState | None:
+    if text is None:
+        return None
+    for state in SessionState:
+        if state.lower() == text.lower():
+            return state
+    known = ", ".join(SessionState)
+    raise Refused(400, ErrorCode.INVALID_PARAMETER, f"'state' must be one of {known}.", target="state")
+
+
+def _page_key(row: SessionRow) -> str:
+    return f"{int(row.created_at.timestamp() * 1000):014d}-{row.session}"
+
+
+def _page(call: Call, rows: list[SessionRow]) -> Reply:
+    size_text = call.query.get("maxpagesize", str(DEFAULT_PAGE))
+    if not size_text.isdigit() or not 1 <= int(size_text) <= LARGEST_PAGE:
+        message = f"'maxpagesize' must be a whole number from 1 to {LARGEST_PAGE}."
+        raise Refused(400, ErrorCode.INVALID_PARAMETER, message, target="maxpagesize")
+    after = call.query.get("after")
+    left = [row for row in rows if after is None or _page_key(row) < after]
+    page = left[: int(size_text)]
+    next_link = None
+    if len(left) > len(page):
+        kept = "&".join(f"{name}={value}" for name, value in call.query.items() if name != "after")
+        next_link = f"{call.base_url}/projects/{call.project}/sessions?{kept}&after={_page_key(page[-1])}"
+    now = utc_now()
+    views = [
+        session_view(row, _shells_of(call, row) if row.state is not SessionState.ENDED else [], now) for row in page
+    ]
+    return Reply(status=200, body=SessionList(value=views, next_link=next_link))
+
+
+def _shells_of(call: Call, row: SessionRow) -> list[ShellRow]:
+    found = [
+        call.world.sessions.tables.read(CORE, row.project, names.shell_key(row.user, shell), ShellRow)
+        for shell in row.shells
+    ]
+    return [stored.row for stored in found if stored is not None]
+
+
+def get_session(call: Call) -> Reply:
+    row = _session_or_404(call).row
+    return Reply(status=200, body=session_view(row, _shells_of(call, row), utc_now()))
+
+
+def stop_session(call: Call) -> Reply:
+    """Ask for the session's end. The row is the command; the driver is only hurried. A second call changes nothing."""
+    note = call.body(StopSessionRequest).reason
+
+    def attempt() -> SessionRow | None:
+        stored = _session_or_404(call)
+        if stored.row.stop_reason is not None or stored.row.state in (SessionState.STOPPING, SessionState.ENDED):
+            return stored.row
+        own = stored.row.user == call.caller.user
+        reason = EndReason.STOPPED_BY_USER if own else EndReason.STOPPED_BY_ADMINISTRATOR
+        row = msgspec.structs.replace(stored.row, stop_reason=reason, stop_by=call.caller.user, stop_note=note)
+        facts = {**session_facts(row), "stopReason": reason, "note": note}
+        changes: list[Change] = [
+            session_update(stored, row),
+            new_wake(row.session, "stop"),
+            outbox_entry(EventType.STOP_REQUESTED, f"sessions/{row.session}", facts, call.caller.user, row.seq),
+        ]
+        return row if call.world.sessions.commit(call.project, changes) else None
+
+    row = until_settled(attempt)
+    place = f"{call.base_url}/projects/{row.project}/operations/{STOP}-{row.session}"
+    headers = {
+        "Operation-Location": f"{place}?api-version={call.query['api-version']}",
+        "Retry-After": "1",
+        "Retry-After-Ms": "500",
+    }
+    wake = (row,) if row.state is not SessionState.ENDED else ()
+    return Reply(status=202, body=session_view(row, _shells_of(call, row), utc_now()), headers=headers, wake=wake)
+
+
+def get_operation(call: Call) -> Reply:
+    kind, _, text = call.operation.partition("-")
+    session = names.session_id(text)
+    if kind not in (OPEN, STOP) or session is None:
+        raise Refused(404, ErrorCode.NOT_FOUND, "There is no such operation.")
+    stored = call.world.sessions.session(call.project, session)
+    if stored is None or (stored.row.user != call.caller.user and not call.administers):
+        raise Refused(404, ErrorCode.NOT_FOUND, "There is no such operation.")
+    view = operation_view(kind, stored.row)
+    final = view.status not in ("NotStarted", "Running")
+    headers = {} if final else {"Retry-After": "1", "Retry-After-Ms": "250"}
+    return Reply(status=200, body=view, headers=headers)
+
+
+def _session_or_404(call: Call) -> Stored[SessionRow]:
+    """Return the session if it is the caller's own or the caller administers the project; else it does not exist."""
+    stored = call.world.sessions.session(call.project, call.session)
+    if stored is None or (stored.row.user != call.caller.user and not call.administers):
+        raise Refused(404, ErrorCode.NOT_FOUND, "There is no such session.")
+    return stored

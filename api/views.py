@@ -1,0 +1,174 @@
+"""Rows as callers see them. Pure: rows and instants in, wire types out."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+import msgspec
+
+from api.wire import (
+    CostView,
+    ErrorBody,
+    ErrorDetail,
+    OperationView,
+    PriceView,
+    SessionView,
+    ShellInSession,
+    ShellView,
+)
+from shared.domain import names
+from shared.domain.errors import Problem
+from shared.domain.lease import Deadline, deadline
+from shared.domain.pricing import Rate, cost_of, metered_seconds
+from shared.domain.records import SessionRow, ShellRow, hold_facts
+from shared.domain.states import COUNTED, EndReason, SessionState, percent_complete
+
+CENTS_OF_HOUR = 4
+
+
+def etag_of(view: msgspec.Struct) -> str:
+    """Return the ETag of a representation: a hash of it, quoted, as the REST guidelines ask."""
+    return f'"{hashlib.sha256(msgspec.json.encode(view)).hexdigest()[:24]}"'
+
+
+def detail(problem: Problem | None) -> ErrorDetail | None:
+    return ErrorDetail(code=problem.code, message=problem.message, target=problem.target) if problem else None
+
+
+def price_view(rate: Rate | None) -> PriceView | None:
+    if rate is None:
+        return None
+    return PriceView(amount_per_hour=f"{rate.amount_per_hour:.{CENTS_OF_HOUR}f}", currency=rate.currency)
+
+
+def metered_so_far(row: SessionRow, now: datetime) -> int | None:
+    """Return the seconds metered, so far or in all; None for a session that never held a GPU."""
+    if row.metered_s is not None:
+        return row.metered_s
+    return metered_seconds(row.replica_started_at, now) if row.state in COUNTED else None
+
+
+def cost_view(row: SessionRow, now: datetime) -> CostView | None:
+    seconds = metered_so_far(row, now)
+    if seconds is None or row.rate is None:
+        return None
+    return CostView(amount=str(cost_of(seconds, row.rate)), currency=row.rate.currency, estimated=True)
+
+
+def planned_stop(row: SessionRow, shells: list[ShellRow]) -> Deadline | None:
+    """Return when, and why, a running session stops if nothing more happens."""
+    if row.state is not SessionState.RUNNING or not shells:
+        return None
+    return deadline(hold_facts(row, shells, timedelta(seconds=row.lease_grace_s)))
+
+
+def shell_view(shell: ShellRow, session: SessionRow, now: datetime) -> ShellView:
+    stop = planned_stop(session, [shell])
+    view = ShellView(
+        id=shell.shell,
+        project=shell.project,
+        user=shell.user,
+        session=shell.session,
+        state=session.state,
+        phase=session.phase,
+        attempt=session.attempt or None,
+        gpu_type=session.gpu_type,
+        region=session.region,
+        image=session.image,
+        session_name=session.session_name,
+        created_at=shell.created_at,
+        ready_at=session.running_at,
+        closed_at=shell.closed_at,
+        ended_at=session.ended_at,
+        end_reason=session.end_reason,
+        error=detail(session.error),
+        lease_expires_at=shell.lease_expires_at,
+        stops_at=stop.at if stop else None,
+        stop_reason=stop.reason if stop else None,
+        price=price_view(session.rate),
+        cost=cost_view(session, now),
+        duration_seconds=metered_so_far(session, now),
+        labels=session.labels,
+        origin=shell.origin,
+    )
+    steady = msgspec.structs.replace(view, cost=None, duration_seconds=None)
+    return msgspec.structs.replace(view, etag=etag_of(steady))
+
+
+def session_view(row: SessionRow, shells: list[ShellRow], now: datetime) -> SessionView:
+    stop = planned_stop(row, shells)
+    return SessionView(
+        id=row.session,
+        project=row.project,
+        user=row.user,
+        user_name=row.user_name,
+        state=row.state,
+        phase=row.phase,
+        attempt=row.attempt or None,
+        gpu_type=row.gpu_type,
+        region=row.region,
+        image=row.image,
+        app=names.app_name(row.session),
+        session_name=row.session_name,
+        created_at=row.created_at,
+        running_at=row.running_at,
+        ended_at=row.ended_at,
+        end_reason=row.end_reason,
+        error=detail(row.error),
+        stop_requested_by=row.stop_by,
+        stop_note=row.stop_note,
+        stops_at=stop.at if stop else None,
+        stop_reason=stop.reason if stop else None,
+        last_activity_at=max((shell.last_activity_at for shell in shells), default=None),
+        shells=[
+            ShellInSession(id=shell.shell, lease_expires_at=shell.lease_expires_at, closed_at=shell.closed_at)
+            for shell in shells
+        ],
+        price=price_view(row.rate),
+        cost=cost_view(row, now),
+        duration_seconds=metered_so_far(row, now),
+        labels=row.labels,
+    )
+
+
+OPEN, STOP = "open", "stop"
+FAILED_TO_OPEN = frozenset({EndReason.REFUSED, EndReason.NO_CAPACITY, EndReason.PROVISIONING_FAILED})
+
+
+def operation_view(kind: str, row: SessionRow) -> OperationView:
+    """Return the monitor of opening or of stopping a session, read off the session's row."""
+    status = _open_status(row) if kind == OPEN else _stop_status(row)
+    problem = row.error if status in ("Failed", "Canceled") else None
+    if status in ("Failed", "Canceled") and problem is None:
+        message = f"The session ended before it was ready: {row.end_reason}."
+        error: ErrorBody | None = ErrorBody(code=str(row.end_reason or "Stopped"), message=message)
+    else:
+        error = ErrorBody(code=problem.code, message=problem.message) if problem else None
+    return OperationView(
+        id=f"{kind}-{row.session}",
+        status=status,
+        created_at=row.created_at,
+        last_updated_at=row.ended_at or row.stopping_at or row.running_at or row.phase_since or row.created_at,
+        session=row.session,
+        shell=row.shells[0] if row.shells else None,
+        phase=row.phase,
+        attempt=row.attempt or None,
+        region=row.region,
+        percent_complete=percent_complete(row.state, row.phase) if kind == OPEN else None,
+        error=error,
+    )
+
+
+def _open_status(row: SessionRow) -> str:
+    if row.running_at is not None:
+        return "Succeeded"
+    if row.state is SessionState.REQUESTED:
+        return "NotStarted"
+    if row.state in (SessionState.WAITING, SessionState.PROVISIONING):
+        return "Running"
+    return "Failed" if row.end_reason in FAILED_TO_OPEN or row.error_code is not None else "Canceled"
+
+
+def _stop_status(row: SessionRow) -> str:
+    return "Succeeded" if row.state is SessionState.ENDED else "Running"

@@ -1,0 +1,79 @@
+"""Every trigger and binding of the app, on one screen. No logic, no environment, no clients made at import."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from activities import admission, handover, holding, keeping, provisioning, settlement, stopping, waking
+from api import bridge
+from api.operations import OPERATIONS, Operation
+from orchestrators.session import drive_session
+from shared.domain.steps import DRIVE_SESSION, Step
+from shared.ports.drivers import DurableDrivers
+from shared.ports.world import world
+
+app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are told apart by their tokens: api/serve.py
+logging.getLogger("azure").setLevel(logging.WARNING)
+
+
+def operation(entry: Operation) -> None:
+    """Register one operation of the API as a function of its own."""
+
+    async def serve(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        return await bridge.serve(entry, req, client)
+
+    serve.__name__ = entry.name
+    bound = app.durable_client_input(client_name="client")(serve)
+    app.function_name(entry.name)(app.route(route=entry.route, methods=[entry.method])(bound))
+
+
+def activity(step: Step, body: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
+    """Register a step, handing it the ports at call time."""
+
+    def run(order: dict) -> dict:  # type: ignore[type-arg]  # the worker reads plain annotations only
+        return body(order, world())
+
+    run.__name__ = step.value
+    app.function_name(step.value)(app.activity_trigger(input_name="order", activity=step.value)(run))
+
+
+for entry in OPERATIONS:
+    operation(entry)
+
+app.function_name(DRIVE_SESSION)(app.orchestration_trigger(context_name="context")(drive_session))
+
+activity(Step.ADMIT, admission.admit_session)
+activity(Step.CREATE, provisioning.create_app)
+activity(Step.LOOK, provisioning.look_at_app)
+activity(Step.TEND, holding.tend_session)
+activity(Step.REMOVE, stopping.remove_app)
+activity(Step.SETTLE, settlement.settle_session)
+
+
+@app.function_name(Step.HAND_OVER.value)
+@app.activity_trigger(input_name="order", activity=Step.HAND_OVER.value)
+@app.durable_client_input(client_name="client")
+async def hand_over(order: dict, client: str) -> dict:  # type: ignore[type-arg]
+    """Book the next epoch and start its driver."""
+    return await handover.hand_over_session(order, world(), DurableDrivers(client))
+
+
+@app.function_name("keep_house")
+@app.timer_trigger(arg_name="timer", schedule="*/5 * * * * *", use_monitor=False)
+@app.durable_client_input(client_name="client")
+async def keep_house(timer: func.TimerRequest, client: str) -> None:
+    """Publish the outbox, repeat unseen wake-ups, replace lost drivers."""
+    await keeping.keep_house(world(), DurableDrivers(client))
+
+
+@app.function_name("on_resource_event")
+@app.event_grid_trigger(arg_name="event")
+@app.durable_client_input(client_name="client")
+async def on_resource_event(event: func.EventGridEvent, client: str) -> None:
+    """Hurry the session whose container app Azure tells of."""
+    await waking.wake_for_resource(event.subject, world(), DurableDrivers(client))

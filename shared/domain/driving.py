@@ -1,0 +1,74 @@
+"""What passes between a driver (the orchestration) and its steps: plain JSON, named here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from shared.domain.names import ProjectId, SessionId
+from shared.domain.states import SessionState
+
+MAX_ROUNDS = 60
+"""Steps of one driver before it hands over: replay does not show up to about 100 (durable-measured.md 7)."""
+
+
+class Drive(msgspec.Struct, frozen=True, kw_only=True):
+    """The input of a driver: which session, and in which epoch."""
+
+    project: ProjectId
+    session: SessionId
+    epoch: int
+
+    def to_wire(self) -> dict[str, Any]:
+        return {"project": self.project, "session": self.session, "epoch": self.epoch}
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """The input of a step. `round` grows with every step of an epoch; `wake` names the wait that follows the step."""
+
+    project: ProjectId
+    session: SessionId
+    epoch: int
+    round: int
+    wake: str
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "project": self.project,
+            "session": self.session,
+            "epoch": self.epoch,
+            "round": self.round,
+            "wake": self.wake,
+        }
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of a step: where the session stands, and for how long the driver may wait before the next step."""
+
+    state: SessionState
+    pause_s: float = 0.0
+    superseded: bool = False
+    finished: bool = False
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "state": self.state.value,
+            "pauseSeconds": self.pause_s,
+            "superseded": self.superseded,
+            "finished": self.finished,
+        }
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Facts:
+        return cls(
+            state=SessionState(wire["state"]),
+            pause_s=float(wire["pauseSeconds"]),
+            superseded=bool(wire["superseded"]),
+            finished=bool(wire["finished"]),
+        )
+
+    @property
+    def over(self) -> bool:
+        """Whether this driver has nothing more to do."""
+        return self.superseded or self.finished

@@ -1,0 +1,45 @@
+"""What we tell the world: the outgoing events and the audit entry that each change carries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shared.domain.pricing import cost_of
+from shared.domain.records import SessionRow
+
+
+class EventType(StrEnum):
+    SESSION_REQUESTED = "DevBoxGpu.Session.Requested"
+    SESSION_PROVISIONING = "DevBoxGpu.Session.Provisioning"
+    SESSION_STARTED = "DevBoxGpu.Session.Started"
+    SESSION_STOPPING = "DevBoxGpu.Session.Stopping"
+    SESSION_ENDED = "DevBoxGpu.Session.Ended"
+    STOP_REQUESTED = "DevBoxGpu.Session.StopRequested"
+    SHELL_CLOSED = "DevBoxGpu.Shell.Closed"
+    SETTINGS_CHANGED = "DevBoxGpu.Project.SettingsChanged"
+    DRIVER_REPLACED = "DevBoxGpu.Session.DriverReplaced"
+
+
+PUBLISHED = frozenset({EventType.SESSION_REQUESTED, EventType.SESSION_STARTED, EventType.SESSION_ENDED})
+"""Those that go to the customer's topic; the others are audit entries only (DESIGN.md section 7)."""
+
+
+def session_facts(session: SessionRow) -> dict[str, object]:
+    """Return what an event tells of a session: facts, never a token or a URL."""
+    told: dict[str, object] = {
+        "session": session.session,
+        "user": session.user,
+        "state": session.state,
+        "gpuType": session.gpu_type,
+        "region": session.region,
+        "seq": session.seq,
+    }
+    if session.end_reason is not None:
+        told["endReason"] = session.end_reason
+    if session.error_code is not None:
+        told["error"] = session.error_code
+    if session.metered_s is not None:
+        told["meteredSeconds"] = session.metered_s
+        if session.rate is not None:
+            told["cost"] = {"amount": str(cost_of(session.metered_s, session.rate)), "currency": session.rate.currency}
+    return told

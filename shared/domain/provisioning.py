@@ -1,0 +1,119 @@
+"""Provisioning: what a look at the container app means, how long each phase may take, when to look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.errors import ErrorCode, Problem
+from shared.domain.states import EndReason, Phase
+
+
+class AppCondition(StrEnum):
+    """How far the app has come, read from ARM: shortage is silent there (reference/azure.md 4.6)."""
+
+    CREATING = "creating"
+    FAILED = "failed"
+    NO_REPLICA = "noReplica"
+    REPLICA_REFUSED = "replicaRefused"
+    PULLING = "pulling"
+    STARTING = "starting"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSeen:
+    """What one look at an app that exists showed. `detail` is Azure's own text, for people."""
+
+    condition: AppCondition
+    detail: str = ""
+    replica_started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Provisioning has failed for good: the session's end reason and the error that its owner is shown."""
+
+    reason: EndReason
+    problem: Problem
+
+
+PHASE_OF: dict[AppCondition, Phase] = {
+    AppCondition.CREATING: Phase.CREATING,
+    AppCondition.FAILED: Phase.CREATING,
+    AppCondition.NO_REPLICA: Phase.ASSIGNING,
+    AppCondition.REPLICA_REFUSED: Phase.ASSIGNING,
+    AppCondition.PULLING: Phase.PULLING,
+    AppCondition.STARTING: Phase.STARTING,
+    AppCondition.RUNNING: Phase.VERIFYING_GPU,
+}
+
+PHASE_LIMIT: dict[Phase, timedelta] = {
+    Phase.CREATING: timedelta(minutes=5),
+    Phase.ASSIGNING: timedelta(minutes=10),
+    Phase.PULLING: timedelta(minutes=20),
+    Phase.STARTING: timedelta(minutes=5),
+    Phase.VERIFYING_GPU: timedelta(minutes=2),
+}
+"""How long each phase may take: create 18 s seen, an empty replica list for 900 s meant no GPU, 25 min between pull
+and start were seen and billed (azure.md 1.5, experience.md 2.3)."""
+
+
+def limit_of(phase: Phase, scale: float) -> timedelta:
+    """Return the phase's deadline; `scale` below 1 shortens all of them for tests of the deadlines."""
+    return PHASE_LIMIT[phase] * scale
+
+
+def failure_seen(seen: AppSeen) -> Failure | None:
+    """Return the failure that Azure itself reports, None while there is hope."""
+    if seen.condition is not AppCondition.FAILED:
+        return None
+    lowered = seen.detail.lower()
+    if any(sign in lowered for sign in ("operation expired", "maximum allowed cores", "max node group size", "quota")):
+        return no_capacity(seen.detail)
+    code = ErrorCode.IMAGE_NOT_PULLED if "image" in lowered or "manifest" in lowered else ErrorCode.CREATION_REJECTED
+    message = f"Azure could not start the session's container: {seen.detail or 'no reason given'}"
+    return Failure(reason=EndReason.PROVISIONING_FAILED, problem=Problem(code=code, message=message))
+
+
+def failure_of_deadline(phase: Phase, detail: str) -> Failure:
+    """Return the failure of a phase that took too long. A GPU that is never assigned is a lack of capacity."""
+    if phase is Phase.ASSIGNING:
+        return no_capacity(detail)
+    said = f" Azure said: {detail}" if detail else ""
+    problem = Problem(
+        code=ErrorCode.IMAGE_NOT_PULLED if phase is Phase.PULLING else ErrorCode.PROVISIONING_TIMED_OUT,
+        message=f"The session did not get past '{phase}' in time.{said} Nothing is left running. Try again.",
+    )
+    return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem)
+
+
+def no_capacity(detail: str) -> Failure:
+    said = f" Azure said: {detail}" if detail else ""
+    message = f"No GPU of this type could be had in this region.{said} Nothing is left running. Try again later."
+    return Failure(reason=EndReason.NO_CAPACITY, problem=Problem(code=ErrorCode.NO_CAPACITY, message=message))
+
+
+def gpu_missing(shown: str) -> Failure:
+    """Return the failure of a container that runs without a GPU (seen on T4: ACA#1682 in azure.md 4.6)."""
+    message = f"The container came up without a GPU (nvidia-smi: {shown[:200]}). It was taken down. Try again."
+    problem = Problem(code=ErrorCode.GPU_MISSING, message=message)
+    return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem)
+
+
+def app_lost() -> Failure:
+    message = "The session's container app was deleted outside DevBoxGPU. Open a new shell."
+    return Failure(reason=EndReason.APP_LOST, problem=Problem(code=ErrorCode.APP_LOST, message=message))
+
+
+_LOOKS_S = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+SLOWEST_LOOK_S = 10.0
+
+
+def seconds_to_next_look(looks: int) -> float:
+    """Return the pause before the next look: short at first, then ten seconds (an ordinary life: about 100 steps).
+
+    An event of Azure's shortens the pause; it is only a hint, the look decides.
+    """
+    return _LOOKS_S[looks] if looks < len(_LOOKS_S) else SLOWEST_LOOK_S

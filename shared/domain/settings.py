@@ -1,0 +1,153 @@
+"""A project's GPU settings: the wire form, its bounds, and what holds where a setting is absent.
+
+Names follow Dev Center's `serverlessGpuSessionsSettings` where it has one (reference/azure.md 6.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from shared.domain.errors import ErrorCode, Problem
+from shared.domain.pricing import GpuType
+
+HIGHEST_CAP = 1000
+LONGEST_MINUTES = 7 * 24 * 60.0
+PRESET_IMAGE = "mcr.microsoft.com/k8se/gpu-quickstart:latest"
+_REGION = re.compile(r"[a-z0-9]{3,40}")
+
+
+class Mode(StrEnum):
+    DISABLED = "Disabled"
+    AUTO_DEPLOY = "AutoDeploy"
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of everything on the wire: camelCase there, unknown fields refused."""
+
+
+class ServerlessGpuSessionsSettings(Wire, frozen=True, kw_only=True):
+    serverless_gpu_sessions_mode: Mode = Mode.DISABLED
+    max_concurrent_sessions_per_project: int = 1
+
+
+class GpuTypeSetting(Wire, frozen=True, kw_only=True):
+    type: GpuType
+    max_concurrent: int | None = None
+
+
+class RegionSetting(Wire, frozen=True, kw_only=True):
+    name: str
+    environment_id: str | None = None
+    order: int = 0
+
+
+class ImageSettings(Wire, frozen=True, kw_only=True):
+    allow_preset: bool = True
+    default: str = PRESET_IMAGE
+
+
+class IdleSettings(Wire, frozen=True, kw_only=True):
+    timeout_minutes: float = 30.0
+    grace_minutes: float = 2.0
+
+
+class GpuSettings(Wire, frozen=True, kw_only=True):
+    """All settings of a project. An absent field means the default written here."""
+
+    serverless_gpu_sessions_settings: ServerlessGpuSessionsSettings = ServerlessGpuSessionsSettings()
+    max_concurrent_sessions_per_user: int = 1
+    gpu_types: tuple[GpuTypeSetting, ...] = (GpuTypeSetting(type=GpuType.T4),)
+    regions: tuple[RegionSetting, ...] = (
+        RegionSetting(name="westus3", order=1),
+        RegionSetting(name="swedencentral", order=2),
+        RegionSetting(name="australiaeast", order=3),
+    )
+    images: ImageSettings = ImageSettings()
+    idle: IdleSettings = IdleSettings()
+    max_lifetime_minutes: float = 480.0
+
+    @property
+    def enabled(self) -> bool:
+        return self.serverless_gpu_sessions_settings.serverless_gpu_sessions_mode is Mode.AUTO_DEPLOY
+
+    @property
+    def project_cap(self) -> int:
+        return self.serverless_gpu_sessions_settings.max_concurrent_sessions_per_project
+
+    def cap_of_type(self, gpu_type: GpuType) -> int | None:
+        """Return how many of this type may be reserved at once, None where the type is not allowed."""
+        for entry in self.gpu_types:
+            if entry.type is gpu_type:
+                return self.project_cap if entry.max_concurrent is None else entry.max_concurrent
+        return None
+
+    def regions_in_order(self) -> tuple[RegionSetting, ...]:
+        return tuple(sorted(self.regions, key=lambda region: region.order))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsBounds:
+    """What the platform allows a project to set: the shortest time limit in minutes and the regions that it serves."""
+
+    shortest_minutes: float
+    regions: frozenset[str]
+
+
+def settings_problems(settings: GpuSettings, bounds: SettingsBounds) -> list[Problem]:
+    """Return everything that is wrong with these settings at once, each with its place and its bounds."""
+    return [
+        Problem(code=ErrorCode.INVALID_PARAMETER, target=target, message=message)
+        for target, message in _complaints(settings, bounds)
+    ]
+
+
+def _complaints(settings: GpuSettings, bounds: SettingsBounds) -> Iterator[tuple[str, str]]:
+    cap_place = "serverlessGpuSessionsSettings.maxConcurrentSessionsPerProject"
+    yield from _outside(cap_place, settings.project_cap, 1, HIGHEST_CAP)
+    yield from _outside("maxConcurrentSessionsPerUser", settings.max_concurrent_sessions_per_user, 1, HIGHEST_CAP)
+    shortest = bounds.shortest_minutes
+    yield from _outside("idle.timeoutMinutes", settings.idle.timeout_minutes, shortest, LONGEST_MINUTES)
+    yield from _outside("idle.graceMinutes", settings.idle.grace_minutes, 0, 60)
+    yield from _outside("maxLifetimeMinutes", settings.max_lifetime_minutes, shortest, LONGEST_MINUTES)
+    yield from _gpu_type_complaints(settings)
+    yield from _region_complaints(settings, bounds)
+    if not settings.images.allow_preset or settings.images.default != PRESET_IMAGE:
+        yield "images", f"only the preset image {PRESET_IMAGE} can be used; leave images out or allow the preset"
+
+
+def _gpu_type_complaints(settings: GpuSettings) -> Iterator[tuple[str, str]]:
+    types = [entry.type for entry in settings.gpu_types]
+    if not types:
+        yield "gpuTypes", "name at least one GPU type; to allow none, set serverlessGpuSessionsMode to Disabled"
+    if len(set(types)) < len(types):
+        yield "gpuTypes", "names a GPU type twice"
+    for index, entry in enumerate(settings.gpu_types):
+        if entry.max_concurrent is not None:
+            yield from _outside(f"gpuTypes[{index}].maxConcurrent", entry.max_concurrent, 0, HIGHEST_CAP)
+
+
+def _region_complaints(settings: GpuSettings, bounds: SettingsBounds) -> Iterator[tuple[str, str]]:
+    names = [region.name for region in settings.regions]
+    if not names:
+        yield "regions", "name at least one region"
+    if len(set(names)) < len(names):
+        yield "regions", "names a region twice"
+    for index, region in enumerate(settings.regions):
+        place = f"regions[{index}]"
+        if not _REGION.fullmatch(region.name):
+            yield f"{place}.name", "a region is written as Azure does, such as 'westus3'"
+        elif region.environment_id is not None:
+            yield f"{place}.environmentId", "the environment of a region is the operator's to set; leave it out"
+        elif region.name not in bounds.regions:
+            served = ", ".join(sorted(bounds.regions))
+            yield f"{place}.name", f"there is no GPU environment in '{region.name}'; there are: {served}"
+
+
+def _outside(place: str, value: float, lowest: float, highest: float) -> Iterator[tuple[str, str]]:
+    if not lowest <= value <= highest:
+        yield place, f"must be from {lowest:g} to {highest:g}; it is {value:g}"

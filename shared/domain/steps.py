@@ -1,0 +1,20 @@
+"""Names on the wire between host and app: activities, orchestrators. Frozen once released (histories hold them)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """The activities of a session's story, each true of a second run."""
+
+    ADMIT = "admit_session"
+    CREATE = "create_app"
+    LOOK = "look_at_app"
+    TEND = "tend_session"
+    REMOVE = "remove_app"
+    SETTLE = "settle_session"
+    HAND_OVER = "hand_over_session"
+
+
+DRIVE_SESSION = "drive_session"

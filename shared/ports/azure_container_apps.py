@@ -1,0 +1,254 @@
+"""Container apps in Azure Resource Manager, through the vendor's SDK.
+
+Long operations are never polled through the SDK: the resource itself is read (azure.md 0 point 9: operation status
+lies at subscription scope, where we have no rights). The SDK's retries are off: a throttled call is an outcome, and
+the story waits, not a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.mgmt.appcontainers import ContainerAppsAPIClient
+
+from shared.domain.errors import ErrorCode, Problem
+from shared.domain.provisioning import AppCondition, AppSeen, Failure, no_capacity
+from shared.domain.states import EndReason
+from shared.ports.container_apps import (
+    Accepted,
+    AppSpec,
+    ArmUnknown,
+    Gone,
+    GpuProved,
+    Later,
+    NoGpu,
+    NotYet,
+    WayIn,
+)
+from shared.ports.credentials import token_policy
+from shared.ports.gpu_probe import ask_nvidia_smi
+
+T = TypeVar("T")
+SCOPE = "https://management.azure.com/.default"
+BUSY_PAUSE_S = 2.0
+THROTTLED_PAUSE_S = 10.0
+TROUBLE_PAUSE_S = 5.0
+CONTAINER = "shell"
+
+
+class AzureContainerApps:
+    """The session apps of one resource group."""
+
+    def __init__(
+        self, *, credential: TokenCredential, endpoint: str, subscription_id: str, resource_group: str
+    ) -> None:
+        self._group = resource_group
+        # Any: the SDK's models declare every field optional, and what is absent is met where it is read
+        self._client: Any = ContainerAppsAPIClient(
+            credential,
+            subscription_id,
+            base_url=endpoint,
+            credential_scopes=[SCOPE],
+            authentication_policy=token_policy(credential, endpoint, SCOPE),
+            retry_total=0,
+            connection_timeout=3,
+            read_timeout=6,
+        )
+
+    def create(self, spec: AppSpec) -> Accepted | Later | Failure:
+        try:
+            self._client.container_apps.begin_create_or_update(self._group, spec.name, app_body(spec), polling=False)
+        except HttpResponseError as error:
+            return self._create_refused(spec, error)
+        except AzureError as error:
+            return Later(TROUBLE_PAUSE_S, f"Azure did not answer: {error}")
+        return Accepted()
+
+    def _create_refused(self, spec: AppSpec, error: HttpResponseError) -> Accepted | Later | Failure:
+        status, code, message = _parts(error)
+        if status == 409:
+            return self._accepted_before(spec.name) or Later(BUSY_PAUSE_S, message)
+        if _is_trouble(status):
+            return Later(_pause_s(error), message)
+        if "capacity" in code.lower() or "quota" in code.lower():
+            return no_capacity(message)
+        is_image = code == "InvalidParameterValueInContainerTemplate"
+        problem = Problem(
+            code=ErrorCode.IMAGE_NOT_PULLED if is_image else ErrorCode.CREATION_REJECTED,
+            message=f"Azure refused to create the session's container app ({code}): {message}",
+        )
+        return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem)
+
+    def _accepted_before(self, app: str) -> Accepted | None:
+        """Return Accepted where an earlier call of ours, whose reply was lost, is what keeps Azure busy."""
+        try:
+            found = self._client.container_apps.get(self._group, app)
+        except AzureError:
+            return None
+        return None if found.properties.provisioning_state == "Deleting" else Accepted()
+
+    def look(self, app: str) -> AppSeen | Gone:
+        found = _asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}")
+        if found is None:
+            return Gone()
+        state = found.properties.provisioning_state
+        revision = found.properties.latest_revision_name
+        if state in ("Failed", "Canceled"):
+            return AppSeen(condition=AppCondition.FAILED, detail=self._why_failed(app, revision))
+        if state != "Succeeded" or not revision:
+            return AppSeen(condition=AppCondition.CREATING)
+        replicas = _asked(
+            lambda: self._client.container_apps_revision_replicas.list_replicas(self._group, app, revision).value,
+            f"replicas of {app}",
+        )
+        return condition_of_replica(replicas[0]) if replicas else AppSeen(condition=AppCondition.NO_REPLICA)
+
+    def _why_failed(self, app: str, revision: str | None) -> str:
+        if not revision:
+            return ""
+        found = _asked(
+            lambda: self._client.container_apps_revisions.get_revision(self._group, app, revision), f"revision of {app}"
+        )
+        return (found.properties.provisioning_error or "") if found is not None else ""
+
+    def delete(self, app: str) -> Accepted | Gone | Later:
+        statuses: list[int] = []
+        try:
+            self._client.container_apps.begin_delete(
+                self._group,
+                app,
+                polling=False,
+                raw_response_hook=lambda answer: statuses.append(answer.http_response.status_code),
+            )
+        except HttpResponseError as error:
+            status, _, message = _parts(error)
+            if status == 404:
+                return Gone()
+            return Later(BUSY_PAUSE_S if status == 409 else _pause_s(error), message)
+        except AzureError as error:
+            return Later(TROUBLE_PAUSE_S, f"Azure did not answer: {error}")
+        return Gone() if statuses[-1:] == [204] else Accepted()
+
+    def surely_gone(self, app: str, environment_id: str) -> bool:
+        name = environment_id.rsplit("/", 1)[-1]
+        for _ in range(2):
+            if _asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}") is not None:
+                return False
+        _asked(lambda: self._client.managed_environments.get(self._group, name), f"environment {name}")
+        return True
+
+    def way_in(self, app: str) -> WayIn | NotYet:
+        exec_url = self._exec_url(app)
+        if exec_url is None:
+            return NotYet("the container is not running")
+        issued = _asked(lambda: self._client.container_apps.get_auth_token(self._group, app), f"a token for {app}")
+        if issued is None:
+            return NotYet("the container app is gone")
+        expires = issued.properties.expires
+        return WayIn(exec_url=exec_url, token=issued.properties.token, expires_at=expires.astimezone(UTC))
+
+    def _exec_url(self, app: str) -> str | None:
+        found = _asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}")
+        revision = found.properties.latest_revision_name if found is not None else None
+        if not revision:
+            return None
+        replicas = _asked(
+            lambda: self._client.container_apps_revision_replicas.list_replicas(self._group, app, revision).value,
+            f"replicas of {app}",
+        )
+        for replica in replicas or []:
+            for container in replica.properties.containers or []:
+                if container.running_state == "Running" and container.exec_endpoint:
+                    return str(container.exec_endpoint)
+        return None
+
+    def prove_gpu(self, app: str) -> GpuProved | NoGpu | NotYet:
+        way_in = self.way_in(app)
+        return way_in if isinstance(way_in, NotYet) else ask_nvidia_smi(way_in)
+
+
+def app_body(spec: AppSpec) -> dict[str, Any]:
+    """Return the app's ARM body (azure.md 2.5). The main process only waits: shells come by exec."""
+    waits = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
+    container = {
+        "name": CONTAINER,
+        "image": spec.image,
+        "command": ["/bin/sh", "-c"],
+        "args": [waits],
+        "resources": {"cpu": spec.cpu, "memory": f"{spec.memory_gib}Gi"},
+    }
+    return {
+        "location": spec.region,
+        "tags": dict(spec.tags),
+        "properties": {
+            "environmentId": spec.environment_id,
+            "workloadProfileName": spec.profile,
+            "configuration": {"activeRevisionsMode": "Single"},
+            "template": {
+                "terminationGracePeriodSeconds": 30,
+                "containers": [container],
+                "scale": {"minReplicas": 1, "maxReplicas": 1},
+            },
+        },
+    }
+
+
+def condition_of_replica(replica: Any) -> AppSeen:
+    """Return what a replica's own state tells; its texts are Azure's and only some are known (azure.md 4.6)."""
+    properties = replica.properties
+    started_at: datetime | None = properties.created_time
+    if not properties.containers:
+        detail = properties.running_state_details or ""
+        refused = properties.running_state == "NotRunning"
+        return AppSeen(condition=AppCondition.REPLICA_REFUSED if refused else AppCondition.NO_REPLICA, detail=detail)
+    container = properties.containers[0]
+    detail = container.running_state_details or properties.running_state_details or ""
+    if container.running_state == "Running":
+        condition = AppCondition.RUNNING
+    elif properties.running_state == "NotRunning" and "full" in detail.lower():
+        condition = AppCondition.REPLICA_REFUSED
+    elif "pull" in detail.lower():
+        condition = AppCondition.PULLING
+    else:
+        condition = AppCondition.STARTING
+    occupied = condition is not AppCondition.REPLICA_REFUSED
+    return AppSeen(condition=condition, detail=detail, replica_started_at=started_at if occupied else None)
+
+
+def _asked(ask: Callable[[], T], what: str) -> T | None:
+    """Return Azure's answer, None where it says that there is no such thing; raise ArmUnknown for all else."""
+    try:
+        return ask()
+    except ResourceNotFoundError as error:
+        if _parts(error)[1] in ("ResourceNotFound", "ResourceGroupNotFound", "NotFound"):
+            return None
+        raise ArmUnknown(f"{what}: {error}") from error
+    except HttpResponseError as error:
+        raise ArmUnknown(f"{what}: {error.status_code} {_parts(error)[1]}", retry_after_s=_pause_s(error)) from error
+    except AzureError as error:
+        raise ArmUnknown(f"{what}: {error}") from error
+
+
+def _parts(error: HttpResponseError) -> tuple[int, str, str]:
+    """Return status, code and message of an ARM error; the body may be HTML (azure.md 4.4)."""
+    inner = error.error
+    code = str(inner.code) if inner is not None and inner.code else "Unknown"
+    message = str(inner.message) if inner is not None and inner.message else (error.reason or "no message")
+    return error.status_code or 0, code, message
+
+
+def _is_trouble(status: int) -> bool:
+    """Tell whether a status says nothing about the request itself: no rights just now, throttled, out of order."""
+    return status in (0, 401, 403, 408, 429) or status >= 500
+
+
+def _pause_s(error: HttpResponseError) -> float:
+    headers: Any = getattr(error.response, "headers", {})
+    told = str(headers.get("Retry-After", ""))
+    if told.isdigit():
+        return float(told)
+    return THROTTLED_PAUSE_S if error.status_code == 429 else TROUBLE_PAUSE_S

@@ -1,0 +1,190 @@
+"""Tables on Azure Table Storage, or on Azurite, which speaks the same protocol.
+
+A return code is never believed (reliability.md 3.3): every row that is written carries the `op` of its commit, and
+after any doubtful answer the rows are read again. The SDK's own retries are off, since they turn an own success into
+a conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+import requests
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.core.pipeline.transport import RequestsTransport
+from azure.data.tables import TableClient, TableServiceClient, UpdateMode
+
+from shared.domain.records import Row
+from shared.ports import ids
+from shared.ports.clock import elapsed_s, wait
+from shared.ports.rows import from_entity, to_entity
+from shared.ports.tables import TABLES, Change, Delete, Insert, StorageUnavailable, Stored, Update
+
+R = TypeVar("R", bound=Row)
+T = TypeVar("T")
+LARGEST_TRANSACTION = 100
+BUDGET_S = 8.0
+"""How long one call may try: an activity must end within 10 s so that an orderly stop drains it."""
+CONNECTIONS = 64
+TROUBLE = (ServiceRequestError, ServiceResponseError, HttpResponseError)
+
+
+class AzureTables:
+    """The tables of one storage account. Safe to use from many threads."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._clients: dict[str, TableClient] = {name: service.get_table_client(name) for name in TABLES}
+
+    def create_tables(self) -> None:
+        """Make sure that every table is there."""
+        for client in self._clients.values():
+            _patiently(partial(_create, client))
+
+    def read(self, table: str, partition: str, key: str, kind: type[R]) -> Stored[R] | None:
+        return _patiently(lambda: self._read(table, partition, key, kind))
+
+    def scan(self, table: str, partition: str, keys: tuple[str, str], kind: type[R]) -> list[Stored[R]]:
+        where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end"
+        values = {"partition": partition, "first": keys[0], "end": keys[1]}
+        return [stored for _, stored in _patiently(lambda: self._query(table, where, values, kind))]
+
+    def scan_all(self, table: str, keys: tuple[str, str], kind: type[R]) -> list[tuple[str, Stored[R]]]:
+        values = {"first": keys[0], "end": keys[1]}
+        return _patiently(lambda: self._query(table, "RowKey ge @first and RowKey lt @end", values, kind))
+
+    def commit(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
+        if len(changes) > LARGEST_TRANSACTION:
+            msg = f"{len(changes)} changes in one transaction; {LARGEST_TRANSACTION} are the limit"
+            raise ValueError(msg)
+        op = ids.new_op()
+        operations = [_operation(partition, change, op) for change in changes]
+        witness = next((change for change in changes if not isinstance(change, Delete)), None)
+        deadline_s, attempt = elapsed_s() + BUDGET_S, 0
+        while True:
+            try:
+                self._submit(table, operations)
+            except TROUBLE as error:
+                refused = _is_refusal(error)
+                if (attempt or not refused) and self._happened(table, partition, witness, op):
+                    return True
+                if refused:
+                    return False
+                if elapsed_s() > deadline_s:
+                    raise StorageUnavailable(f"table {table} did not answer: {error}") from error
+            else:
+                return True
+            wait(ids.full_jitter_s(attempt, base_s=0.05))
+            attempt += 1
+
+    def _happened(self, table: str, partition: str, witness: Insert | Update | None, op: str) -> bool:
+        """Tell whether the commit of this op was applied although its reply was lost."""
+        if witness is None:
+            return False
+        stored = self.read(table, partition, witness.key, type(witness.row))
+        return stored is not None and stored.row.op == op
+
+    def _submit(self, table: str, operations: list[tuple[Any, ...]]) -> None:
+        client = self._clients[table]
+        if len(operations) > 1:
+            client.submit_transaction(operations)
+            return
+        verb, entity, *rest = operations[0]
+        if verb == "create":
+            client.create_entity(entity)
+        elif verb == "update":
+            client.update_entity(entity, **rest[0])
+        else:
+            client.submit_transaction(operations)  # delete_entity answers OK even where there was nothing
+
+    def _read(self, table: str, partition: str, key: str, kind: type[R]) -> Stored[R] | None:
+        try:
+            entity = self._clients[table].get_entity(partition, key)
+        except ResourceNotFoundError as error:
+            if _table_is_missing(error):
+                raise StorageUnavailable(f"there is no table {table}") from error
+            return None
+        return Stored(key, from_entity(entity, kind), str(entity.metadata["etag"]))
+
+    def _query(self, table: str, where: str, values: dict[str, Any], kind: type[R]) -> list[tuple[str, Stored[R]]]:
+        found = self._clients[table].query_entities(where, parameters=values)
+        return [
+            (entity["PartitionKey"], Stored(entity["RowKey"], from_entity(entity, kind), str(entity.metadata["etag"])))
+            for entity in found
+        ]
+
+
+def connect(*, connection: str | None, endpoint: str | None, credential: Any) -> AzureTables:
+    """Return the tables behind a connection string (the emulator) or an endpoint with our identity (Azure)."""
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+    options: dict[str, Any] = {
+        "transport": RequestsTransport(session=session, session_owner=False),
+        "retry_total": 0,
+        "connection_timeout": 3,
+        "read_timeout": 5,
+        "logging_enable": False,
+    }
+    if connection:
+        return AzureTables(TableServiceClient.from_connection_string(connection, **options))
+    if not endpoint:
+        msg = "neither a connection string nor an endpoint of the tables is set"
+        raise ValueError(msg)
+    return AzureTables(TableServiceClient(endpoint, credential=credential, **options))
+
+
+def _operation(partition: str, change: Change, op: str) -> tuple[Any, ...]:
+    keys = {"PartitionKey": partition, "RowKey": change.key}
+    match change:
+        case Insert(row=row):
+            return ("create", {**keys, **to_entity(msgspec.structs.replace(row, op=op))})
+        case Update(row=row, etag=etag):
+            entity = {**keys, **to_entity(msgspec.structs.replace(row, op=op))}
+            guard = {"mode": UpdateMode.MERGE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+            return ("update", entity, guard)
+        case Delete(etag=etag):
+            return ("delete", keys, {"etag": etag, "match_condition": MatchConditions.IfNotModified})
+
+
+def _create(client: TableClient) -> None:
+    try:
+        client.create_table()
+    except ResourceExistsError:
+        return
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether storage said clearly that a row was not as it was read: 404, 409 or 412."""
+    clear = isinstance(error, HttpResponseError) and error.status_code in (404, 409, 412)
+    return clear and not _table_is_missing(error)
+
+
+def _table_is_missing(error: Exception) -> bool:
+    return str(getattr(error, "error_code", "")).endswith("TableNotFound") or "TableNotFound" in str(error)
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Return the answer to a question that may be asked again; raise StorageUnavailable when none comes in time."""
+    deadline_s, attempt = elapsed_s() + BUDGET_S, 0
+    while True:
+        try:
+            return ask()
+        except TROUBLE as error:
+            status = getattr(error, "status_code", None)
+            hopeless = status is not None and status < 500 and status not in (408, 429)
+            if hopeless:
+                raise
+            if elapsed_s() > deadline_s:
+                raise StorageUnavailable(f"table storage did not answer: {error}") from error
+        wait(ids.full_jitter_s(attempt, base_s=0.05))
+        attempt += 1

@@ -1,0 +1,58 @@
+"""The customer's event topic: what happened to sessions, as CloudEvents, at least once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from azure.core.credentials import AzureKeyCredential, TokenCredential
+from azure.core.exceptions import AzureError
+from azure.core.messaging import CloudEvent
+from azure.eventgrid import EventGridPublisherClient
+
+from shared.domain.names import ProjectId
+from shared.domain.records import OutboxRow
+
+
+class TopicUnavailable(Exception):
+    """The topic did not take the events; they stay in the outbox."""
+
+
+class EventTopic(Protocol):
+    """Where events are published."""
+
+    def publish(self, events: Sequence[tuple[ProjectId, str, OutboxRow]]) -> None:
+        """Publish (project, stable id, event) in this order; raise TopicUnavailable where any may be missing."""
+
+
+class NoTopic:
+    """No topic is configured: events end in the audit alone."""
+
+    def publish(self, events: Sequence[tuple[ProjectId, str, OutboxRow]]) -> None:
+        """Take the events and tell nobody."""
+
+
+class EventGridTopic:
+    """An Event Grid custom topic."""
+
+    def __init__(self, *, endpoint: str, key: str | None, credential: TokenCredential, platform_name: str) -> None:
+        signed_in: Any = AzureKeyCredential(key) if key else credential
+        self._client = EventGridPublisherClient(endpoint, signed_in)
+        self._source = f"/devboxgpu/{platform_name}"
+
+    def publish(self, events: Sequence[tuple[ProjectId, str, OutboxRow]]) -> None:
+        sent = [
+            CloudEvent(
+                source=f"{self._source}/projects/{project}",
+                type=event.event_type,
+                data={"project": project, **event.data},
+                id=event_id,
+                time=event.at,
+                subject=event.subject,
+            )
+            for project, event_id, event in events
+        ]
+        try:
+            self._client.send(sent)
+        except AzureError as error:
+            raise TopicUnavailable(f"the event topic did not answer: {error}") from error

@@ -1,0 +1,65 @@
+"""Rows to table entities and back.
+
+A column that may be empty is stored as "" when it is, so that a merge clears it and still keeps the columns that a
+newer version of the app may have written. Lists and objects are JSON texts; instants RFC 3339; money decimal texts.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.domain.records import Row
+
+R = TypeVar("R", bound=Row)
+LONGEST_TEXT = 32_000
+"""Characters that a table column takes (Azure: 32 Ki; Azurite takes more, so it is held here: reliability.md 3.2)."""
+
+
+class RowTooLarge(Exception):
+    """A column would be longer than Azure Tables takes."""
+
+
+def to_entity(row: Row) -> dict[str, Any]:
+    """Return the entity's columns, keys left out."""
+    entity: dict[str, Any] = {}
+    for name, value in msgspec.to_builtins(row).items():
+        column = "" if value is None else value
+        if isinstance(column, dict | list):
+            column = msgspec.json.encode(column).decode()
+        if isinstance(column, str) and len(column) > LONGEST_TEXT:
+            raise RowTooLarge(f"column {name} has {len(column)} characters; {LONGEST_TEXT} are the limit")
+        entity[name] = column
+    return entity
+
+
+def from_entity(entity: Mapping[str, Any], kind: type[R]) -> R:
+    """Return the row that the entity holds. Columns that this version does not know are left alone."""
+    values: dict[str, Any] = {}
+    for name, (nullable, container) in _columns(kind).items():
+        if name not in entity:
+            continue
+        column = entity[name]
+        if nullable and column == "":
+            continue
+        values[name] = msgspec.json.decode(column) if container else column
+    return msgspec.convert(values, kind)
+
+
+@cache
+def _columns(kind: type[Row]) -> dict[str, tuple[bool, bool]]:
+    """Return, by column, whether it may be empty and whether it holds JSON."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: _traits(hints[field.name]) for field in msgspec.structs.fields(kind)}
+
+
+def _traits(hint: Any) -> tuple[bool, bool]:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kinds = [typing.get_origin(option) or option for option in options]
+    holds_json = any(isinstance(k, type) and issubclass(k, dict | list | tuple | msgspec.Struct) for k in kinds)
+    return type(None) in options, holds_json

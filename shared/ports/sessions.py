@@ -1,0 +1,167 @@
+"""The rows of sessions, shells, ledger and settings, read and written with their types and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeVar
+
+import msgspec
+
+from shared.domain import names
+from shared.domain.admission import Ledger
+from shared.domain.events import EventType, session_facts
+from shared.domain.names import ProjectId, SessionId, ShellId, UserId
+from shared.domain.records import (
+    LedgerRow,
+    OutboxRow,
+    Row,
+    SessionRow,
+    SettingsRow,
+    ShellRow,
+    WakeRow,
+)
+from shared.domain.states import SessionState
+from shared.ports import ids
+from shared.ports.clock import elapsed_s, utc_now, wait
+from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
+
+CORE = "core"
+T = TypeVar("T")
+
+
+class LookupRow(Row, frozen=True, kw_only=True):
+    """`lookup`: which project a session belongs to. Written before an app is created, so that any app is traced."""
+
+    project: ProjectId
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session as it was read: its row, its shells' rows, and the wake-ups that wait for its driver."""
+
+    session: Stored[SessionRow]
+    shells: list[Stored[ShellRow]]
+    wakes: list[Stored[WakeRow]]
+
+    @property
+    def shell_rows(self) -> list[ShellRow]:
+        return [shell.row for shell in self.shells]
+
+
+class Sessions:
+    """Typed access to the partition of a project. Holds no state but one lock a project, against needless conflicts."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._locks: dict[ProjectId, Lock] = {}
+        self._locks_guard = Lock()
+
+    def lock(self, project: ProjectId) -> AbstractContextManager[bool]:
+        """Return this process's lock of a project: with it one attempt a write instead of ten (reliability.md 3.4)."""
+        with self._locks_guard:
+            return self._locks.setdefault(project, Lock())
+
+    # reading
+
+    def settings(self, project: ProjectId) -> Stored[SettingsRow] | None:
+        return self.tables.read(CORE, project, names.SETTINGS_KEY, SettingsRow)
+
+    def ledger(self, project: ProjectId) -> Stored[LedgerRow] | None:
+        return self.tables.read(CORE, project, names.LEDGER_KEY, LedgerRow)
+
+    def session(self, project: ProjectId, session: SessionId) -> Stored[SessionRow] | None:
+        return self.tables.read(CORE, project, names.session_key(session), SessionRow)
+
+    def shell(self, project: ProjectId, user: UserId, shell: ShellId) -> Stored[ShellRow] | None:
+        return self.tables.read(CORE, project, names.shell_key(user, shell), ShellRow)
+
+    def sessions(self, project: ProjectId) -> list[SessionRow]:
+        return [stored.row for stored in self.tables.scan(CORE, project, names.SESSIONS, SessionRow)]
+
+    def shells_of(self, project: ProjectId, user: UserId) -> list[ShellRow]:
+        return [stored.row for stored in self.tables.scan(CORE, project, names.shells_of_user(user), ShellRow)]
+
+    def project_of(self, session: SessionId) -> ProjectId | None:
+        found = self.tables.read("lookup", names.lookup_partition(session), session, LookupRow)
+        return found.row.project if found else None
+
+    def view(self, project: ProjectId, session: SessionId) -> SessionView | None:
+        """Return the session with its shells and wake-ups; None where there surely is none."""
+        wakes = self.tables.scan(CORE, project, names.wakes_of_session(session), WakeRow)
+        stored = self.session(project, session)
+        if stored is None:
+            return None
+        keys = [names.shell_key(stored.row.user, shell) for shell in stored.row.shells]
+        shells = [self.tables.read(CORE, project, key, ShellRow) for key in keys]
+        return SessionView(stored, [shell for shell in shells if shell is not None], wakes)
+
+    def note_project(self, project: ProjectId, session: SessionId) -> None:
+        """Record which project the session belongs to. A second call changes nothing."""
+        self.tables.commit("lookup", names.lookup_partition(session), [Insert(session, LookupRow(project=project))])
+
+    # writing
+
+    def commit(self, project: ProjectId, changes: Sequence[Change]) -> bool:
+        """Carry out all changes in the project's partition or none; False where a row was not as it was read."""
+        return self.tables.commit(CORE, project, changes)
+
+
+def session_update(stored: Stored[SessionRow], row: SessionRow) -> Update:
+    return Update(stored.key, row, stored.etag)
+
+
+def taken_wakes(view: SessionView) -> list[Change]:
+    """Return the removal of the wake-ups in this view: only the session's own driver does this."""
+    return [Delete(wake.key, wake.etag) for wake in view.wakes]
+
+
+def new_wake(session: SessionId, why: str) -> Insert:
+    """Return the wake-up that goes into the same transaction as a command."""
+    row = WakeRow(session=session, why=why, created_at=utc_now())
+    return Insert(names.wake_key(session, ids.new_op()), row)
+
+
+def outbox(event_type: EventType, session: SessionRow, actor: str) -> Insert:
+    """Return the event and audit entry of a change to this session, for the transaction of the change itself."""
+    return outbox_entry(event_type, f"sessions/{session.session}", session_facts(session), actor, session.seq)
+
+
+def outbox_entry(event_type: EventType, subject: str, data: dict[str, object], actor: str, seq: int = 0) -> Insert:
+    now = utc_now()
+    row = OutboxRow(event_type=event_type, subject=subject, at=now, data=data, actor=actor, seq=seq)
+    return Insert(names.outbox_key(int(now.timestamp() * 1000), ids.new_op()), row)
+
+
+def ledger_update(stored: Stored[LedgerRow], ledger: Ledger) -> Update:
+    row = msgspec.structs.replace(
+        stored.row,
+        revision=stored.row.revision + 1,
+        by_type=dict(ledger.by_type),
+        by_user=dict(ledger.by_user),
+    )
+    return Update(stored.key, row, stored.etag)
+
+
+def ledger_of(row: LedgerRow) -> Ledger:
+    return Ledger(by_type=row.by_type, by_user=row.by_user)
+
+
+def until_settled(attempt: Callable[[], T | None], *, budget_s: float = 8.0) -> T:
+    """Repeat a read-decide-commit attempt until it returns something; None means that a row changed meanwhile.
+
+    Raise StorageUnavailable when the rows would not stand still for `budget_s` seconds.
+    """
+    deadline_s, tries = elapsed_s() + budget_s, 0
+    while (done := attempt()) is None:
+        if elapsed_s() > deadline_s:
+            raise StorageUnavailable("the rows kept changing; nothing was written")
+        wait(ids.full_jitter_s(tries))
+        tries += 1
+    return done
+
+
+def is_live(row: SessionRow) -> bool:
+    return row.state is not SessionState.ENDED
