@@ -27,7 +27,7 @@ check: env
 	@$(RUN) -m ruff format --check --quiet $(PATHS) || { echo "run 'make format'"; exit 1; }
 	@$(RUN) -m ruff check --quiet $(PATHS)
 	@$(RUN) -m mypy
-	@.venv/bin/lint-imports --no-timing >/tmp/devboxgpu-imports.$$$$ 2>&1 || { cat /tmp/devboxgpu-imports.$$$$; exit 1; }; rm -f /tmp/devboxgpu-imports.$$$$
+	@.venv/bin/lint-imports >/tmp/devboxgpu-imports.$$$$ 2>&1 || { cat /tmp/devboxgpu-imports.$$$$; exit 1; }; rm -f /tmp/devboxgpu-imports.$$$$
 	@$(RUN) -m scripts.contracts
 
 format: env

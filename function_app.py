@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.ports.world import world
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are told apart by their tokens: api/serve.py
 logging.getLogger("azure").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", "Potential duplicate Task completion")  # a wake-up raised twice is expected
 
 
 def operation(entry: Operation) -> None:

@@ -12,7 +12,6 @@ from activities.turn import DRIVER
 from shared.domain.driving import Drive, Order
 from shared.domain.events import EventType
 from shared.domain.names import ProjectId, SessionId
-from shared.ports.clock import utc_now
 from shared.ports.drivers import Drivers, DriverState
 from shared.ports.sessions import outbox, session_update, until_settled
 from shared.ports.tables import Change
@@ -59,9 +58,12 @@ def book_if_current(world: World, project: ProjectId, session: SessionId, epoch:
         if stored is None or stored.row.epoch != epoch or stored.row.finished:
             return False
         row = msgspec.structs.replace(
-            stored.row, epoch=epoch + 1, round=0, wake=None, booked_at=utc_now(), next_look_at=None
+            stored.row, epoch=epoch + 1, round=0, wake=None, booked_at=world.now(), next_look_at=None
         )
-        changes: list[Change] = [session_update(stored, row), outbox(EventType.DRIVER_REPLACED, row, DRIVER)]
+        changes: list[Change] = [
+            session_update(stored, row),
+            outbox(EventType.DRIVER_REPLACED, row, DRIVER, row.booked_at),
+        ]
         return True if world.sessions.commit(project, changes) else None
 
     return until_settled(attempt)
@@ -69,4 +71,4 @@ def book_if_current(world: World, project: ProjectId, session: SessionId, epoch:
 
 def booked_long_ago(booked_at: datetime, world: World) -> bool:
     """Tell whether a driver that is missing may be taken for lost: a start is sometimes seen late."""
-    return utc_now() - booked_at > world.settings.driver_grace
+    return world.now() - booked_at > world.settings.driver_grace

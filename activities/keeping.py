@@ -17,7 +17,6 @@ from shared.domain.driving import Drive
 from shared.domain.events import PUBLISHED
 from shared.domain.names import ProjectId
 from shared.domain.records import OutboxRow, SessionRow, WakeRow
-from shared.ports.clock import utc_now
 from shared.ports.drivers import Drivers, DriverState, DriverUnknown
 from shared.ports.event_topic import TopicUnavailable
 from shared.ports.sessions import CORE
@@ -74,7 +73,7 @@ async def repeat_wakes(world: World, drivers: Drivers) -> set[str]:
     waiting = await asyncio.to_thread(world.sessions.tables.scan_all, CORE, names.OUTBOX_WAKES, WakeRow)
     deaf: set[str] = set()
     for partition, stored in waiting:
-        project, wake, now = ProjectId(partition), stored.row, utc_now()
+        project, wake, now = ProjectId(partition), stored.row, world.now()
         if now - wake.created_at < world.settings.repeat_wake_after:
             continue
         session = await asyncio.to_thread(world.sessions.session, project, wake.session)
@@ -123,4 +122,4 @@ async def _is_lost(world: World, drivers: Drivers, row: SessionRow) -> bool:
         return True
     if state is DriverState.MISSING:
         return booked_long_ago(row.booked_at, world)
-    return row.next_look_at is not None and utc_now() - row.next_look_at > SILENT_AFTER
+    return row.next_look_at is not None and world.now() - row.next_look_at > SILENT_AFTER

@@ -33,7 +33,7 @@ EXPIRY_MARGIN = timedelta(minutes=15)
 
 def create_app(wire: dict[str, Any], world: World) -> dict[str, Any]:
     """Ask Azure for the session's app. The name is the session's: a second run finds the first one's app."""
-    return take_turn(world, wire, PROVISIONING, _create)
+    return take_turn(world, wire, PROVISIONING, create)
 
 
 def look_at_app(wire: dict[str, Any], world: World) -> dict[str, Any]:
@@ -41,7 +41,8 @@ def look_at_app(wire: dict[str, Any], world: World) -> dict[str, Any]:
     return take_turn(world, wire, PROVISIONING, _look)
 
 
-def _create(turn: Turn) -> Move:
+def create(turn: Turn) -> Move:
+    """Return the move that follows from asking Azure for the app."""
     session, world = turn.session, turn.world
     if (stopped := stop_if_told(turn)) is not None:
         return stopped
@@ -102,7 +103,8 @@ def _look(turn: Turn) -> Move:
         if phase is Phase.VERIFYING_GPU:
             return _prove(turn, seen)
     except ArmUnknown as unknown:
-        return _past_deadline(turn, phase, str(unknown)) or turn.stay(unknown.retry_after_s)
+        pause_s = max(unknown.retry_after_s, seconds_to_next_look(turn.session.looks))
+        return _past_deadline(turn, phase, str(unknown)) or turn.stay(pause_s, looks=turn.session.looks + 1)
     return _past_deadline(turn, phase, seen.detail) or _again(turn, phase, seen)
 
 

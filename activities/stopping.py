@@ -84,7 +84,8 @@ def _remove(turn: Turn) -> Move:
         if apps.surely_gone(app, turn.world.settings.environments[region]):
             return _release(turn)
     except ArmUnknown as unknown:
-        return turn.stay(unknown.retry_after_s)
+        pause_s = max(unknown.retry_after_s, seconds_to_next_look(session.looks))
+        return turn.stay(pause_s, looks=session.looks + 1)
     return turn.stay(seconds_to_next_look(session.looks + 1), looks=session.looks + 1)
 
 

@@ -8,7 +8,7 @@ removal of the wake-ups that this step has seen (durable-measured.md section 9, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,6 @@ from shared.domain.driving import Facts, Order
 from shared.domain.events import EventType
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import SessionState, check_transition
-from shared.ports.clock import utc_now
 from shared.ports.sessions import (
     SessionView,
     outbox,
@@ -54,7 +53,7 @@ class Turn:
     world: World
     order: Order
     view: SessionView
-    now: datetime = field(default_factory=utc_now)
+    now: datetime
 
     @property
     def session(self) -> SessionRow:
@@ -99,7 +98,7 @@ def take_turn(world: World, wire: dict[str, Any], states: frozenset[SessionState
             return Facts(state=row.state, superseded=True)
         if order.round <= row.round or row.finished:
             return facts_of(row, 0.0)
-        turn = Turn(world=world, order=order, view=view)
+        turn = Turn(world=world, order=order, view=view, now=world.now())
         move = body(turn) if row.state in states else turn.stay(0.0)
         return facts_of(move.session, move.pause_s) if _write(turn, move) else None
 
@@ -118,5 +117,5 @@ def _write(turn: Turn, move: Move) -> bool:
     )
     changes: list[Change] = [session_update(turn.view.session, row), *move.changes, *taken_wakes(turn.view)]
     if move.event is not None:
-        changes.append(outbox(move.event, row, DRIVER))
+        changes.append(outbox(move.event, row, DRIVER, turn.now))
     return turn.world.sessions.commit(turn.order.project, changes)

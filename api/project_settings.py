@@ -15,7 +15,6 @@ from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType
 from shared.domain.records import LedgerRow, SettingsRow
 from shared.domain.settings import GpuSettings, settings_problems
-from shared.ports.clock import utc_now
 from shared.ports.sessions import is_live, ledger_of, outbox_entry, until_settled
 from shared.ports.tables import Change, Insert, Stored, Update
 
@@ -74,7 +73,7 @@ def _write(call: Call, make: Any) -> Reply:
             project=call.project,
             settings=settings,
             revision=stored.row.revision + 1 if stored else 1,
-            changed_at=utc_now(),
+            changed_at=call.world.now(),
             changed_by=call.caller.user,
         )
         return _commit(call, stored, row)
@@ -87,7 +86,9 @@ def _commit(call: Call, stored: Stored[SettingsRow] | None, row: SettingsRow) ->
     sessions = call.world.sessions
     before = msgspec.to_builtins(stored.row.settings) if stored else None
     told = {"before": before, "after": msgspec.to_builtins(row.settings), "revision": row.revision}
-    changes: list[Change] = [outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", told, call.caller.user)]
+    changes: list[Change] = [
+        outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", told, call.caller.user, row.changed_at)
+    ]
     if stored is None:
         changes.append(Insert(names.SETTINGS_KEY, row))
         changes.append(Insert(names.LEDGER_KEY, LedgerRow(project=call.project, revision=1)))

@@ -12,7 +12,6 @@ from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType, session_facts
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import EndReason, SessionState
-from shared.ports.clock import utc_now
 from shared.ports.sessions import CORE, new_wake, outbox_entry, session_update, until_settled
 from shared.ports.tables import Change, Stored
 
@@ -63,7 +62,7 @@ def _page(call: Call, rows: list[SessionRow]) -> Reply:
     if len(left) > len(page):
         kept = "&".join(f"{name}={value}" for name, value in call.query.items() if name != "after")
         next_link = f"{call.base_url}/projects/{call.project}/sessions?{kept}&after={_page_key(page[-1])}"
-    now = utc_now()
+    now = call.world.now()
     views = [
         session_view(row, _shells_of(call, row) if row.state is not SessionState.ENDED else [], now) for row in page
     ]
@@ -80,7 +79,7 @@ def _shells_of(call: Call, row: SessionRow) -> list[ShellRow]:
 
 def get_session(call: Call) -> Reply:
     row = _session_or_404(call).row
-    return Reply(status=200, body=session_view(row, _shells_of(call, row), utc_now()))
+    return Reply(status=200, body=session_view(row, _shells_of(call, row), call.world.now()))
 
 
 def stop_session(call: Call) -> Reply:
@@ -97,8 +96,15 @@ def stop_session(call: Call) -> Reply:
         facts = {**session_facts(row), "stopReason": reason, "note": note}
         changes: list[Change] = [
             session_update(stored, row),
-            new_wake(row.session, "stop"),
-            outbox_entry(EventType.STOP_REQUESTED, f"sessions/{row.session}", facts, call.caller.user, row.seq),
+            new_wake(row.session, "stop", call.world.now()),
+            outbox_entry(
+                EventType.STOP_REQUESTED,
+                f"sessions/{row.session}",
+                facts,
+                call.caller.user,
+                call.world.now(),
+                seq=row.seq,
+            ),
         ]
         return row if call.world.sessions.commit(call.project, changes) else None
 
@@ -110,7 +116,9 @@ def stop_session(call: Call) -> Reply:
         "Retry-After-Ms": "500",
     }
     wake = (row,) if row.state is not SessionState.ENDED else ()
-    return Reply(status=202, body=session_view(row, _shells_of(call, row), utc_now()), headers=headers, wake=wake)
+    return Reply(
+        status=202, body=session_view(row, _shells_of(call, row), call.world.now()), headers=headers, wake=wake
+    )
 
 
 def get_operation(call: Call) -> Reply:

@@ -9,18 +9,17 @@ import msgspec
 
 from api.call import Call, Reply
 from api.views import OPEN, operation_view, shell_view
-from api.wire import ConnectView, LeaseView, OpenShellRequest, RenewLeaseRequest, ShellList, ShellView
+from api.wire import ConnectView, LeaseView, OpenShellRequest, Origin, RenewLeaseRequest, ShellList, ShellView
 from shared.domain import names
 from shared.domain.admission import refusal_at_once
 from shared.domain.driving import Drive
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.events import EventType, session_facts
-from shared.domain.lease import HoldFacts, activity_instant, deadline
+from shared.domain.lease import HoldFacts, activity_instant, planned_end
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.settings import PRESET_IMAGE, GpuSettings
 from shared.domain.states import EndReason, SessionState
 from shared.ports import ids
-from shared.ports.clock import utc_now
 from shared.ports.container_apps import NotYet
 from shared.ports.sessions import new_wake, outbox, outbox_entry, session_update, until_settled
 from shared.ports.tables import Change, Insert, Stored, Update
@@ -49,7 +48,7 @@ def open_shell(call: Call) -> Reply:
         changes = [
             Insert(names.session_key(session.session), session),
             Insert(names.shell_key(shell.user, shell.shell), shell),
-            outbox(EventType.SESSION_REQUESTED, session, call.caller.user),
+            outbox(EventType.SESSION_REQUESTED, session, call.caller.user, session.created_at),
         ]
         if not call.world.sessions.commit(call.project, changes):
             return _known(call, wish)
@@ -72,7 +71,7 @@ def _known(call: Call, wish: str) -> Reply | None:
 
 
 def _opened(call: Call, status: int, shell: ShellRow, session: SessionRow, *, start: Drive | None = None) -> Reply:
-    view = shell_view(shell, session, utc_now())
+    view = shell_view(shell, session, call.world.now())
     headers = {"ETag": view.etag, **_monitor(call, session)}
     return Reply(status=status, body=view, headers=headers, start=start)
 
@@ -95,7 +94,7 @@ def _new_session(call: Call, request: OpenShellRequest, settings: GpuSettings) -
         raise Refused(
             403, ErrorCode.IMAGE_NOT_ALLOWED, f"This project allows the image {PRESET_IMAGE} only.", target="image"
         )
-    now = utc_now()
+    now = call.world.now()
     return SessionRow(
         project=call.project,
         session=ids.new_session_id(),
@@ -138,15 +137,19 @@ def _new_shell(call: Call, request: OpenShellRequest, session: SessionRow, wish:
         created_at=session.created_at,
         lease_expires_at=session.created_at + call.world.settings.lease,
         last_activity_at=session.created_at,
-        origin=msgspec.convert(msgspec.to_builtins(request.origin), dict[str, str], strict=False)
-        if request.origin
-        else {},
+        origin=_origin_facts(request.origin),
     )
+
+
+def _origin_facts(origin: Origin | None) -> dict[str, str]:
+    """Return what was said of where the shell was opened, without what was left out."""
+    told: dict[str, str | None] = msgspec.to_builtins(origin) if origin else {}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def get_shell(call: Call) -> Reply:
     stored = _shell_or_404(call)
-    view = shell_view(stored.row, _session_of(call, stored.row), utc_now())
+    view = shell_view(stored.row, _session_of(call, stored.row), call.world.now())
     if call.headers.get("if-none-match") == view.etag:
         return Reply(status=304, headers={"ETag": view.etag})
     return Reply(status=200, body=view, headers={"ETag": view.etag})
@@ -155,7 +158,7 @@ def get_shell(call: Call) -> Reply:
 def list_shells(call: Call) -> Reply:
     shells = call.world.sessions.shells_of(call.project, call.user)
     sessions = {row.session: row for row in call.world.sessions.sessions(call.project)}
-    now = utc_now()
+    now = call.world.now()
     views: list[ShellView] = [
         shell_view(shell, sessions[shell.session], now) for shell in shells if shell.session in sessions
     ]
@@ -180,7 +183,7 @@ def close_shell(call: Call) -> Reply:
 
 
 def _close(call: Call, stored: Stored[ShellRow], session: Stored[SessionRow]) -> Reply | None:
-    shell = msgspec.structs.replace(stored.row, closed_at=utc_now())
+    shell = msgspec.structs.replace(stored.row, closed_at=call.world.now())
     running = session.row.running_at is not None
     reason = session.row.stop_reason or (EndReason.SHELLS_CLOSED if running else EndReason.CANCELLED)
     row = msgspec.structs.replace(session.row, stop_reason=reason, stop_by=session.row.stop_by or call.caller.user)
@@ -188,14 +191,16 @@ def _close(call: Call, stored: Stored[ShellRow], session: Stored[SessionRow]) ->
     changes: list[Change] = [
         session_update(session, row),
         Update(stored.key, shell, stored.etag),
-        new_wake(row.session, "close"),
-        outbox_entry(EventType.SHELL_CLOSED, f"sessions/{row.session}", facts, call.caller.user, row.seq),
+        new_wake(row.session, "close", call.world.now()),
+        outbox_entry(
+            EventType.SHELL_CLOSED, f"sessions/{row.session}", facts, call.caller.user, call.world.now(), seq=row.seq
+        ),
     ]
     return _closed(call, shell, row) if call.world.sessions.commit(call.project, changes) else None
 
 
 def _closed(call: Call, shell: ShellRow, session: SessionRow) -> Reply:
-    view = shell_view(shell, session, utc_now())
+    view = shell_view(shell, session, call.world.now())
     place = f"{call.base_url}/projects/{session.project}/operations/stop-{session.session}"
     headers = {
         "Operation-Location": f"{place}?api-version={call.query['api-version']}",
@@ -236,7 +241,7 @@ def renew_lease(call: Call) -> Reply:
             max_lifetime=timedelta(seconds=shell.max_lifetime_s),
             lease_grace=timedelta(0),
         )
-        stop = deadline(facts)
+        stop = planned_end(facts)
     body = LeaseView(
         lease_expires_at=shell.lease_expires_at,
         renew_after_seconds=call.world.settings.renew_after.total_seconds(),
@@ -252,7 +257,7 @@ def _renew(call: Call, *, active_seconds_ago: float) -> ShellRow:
     def attempt() -> ShellRow | None:
         stored = _shell_or_404(call)
         _refuse_if_over(stored.row)
-        now: datetime = utc_now()
+        now: datetime = call.world.now()
         row = msgspec.structs.replace(
             stored.row,
             lease_expires_at=now + call.world.settings.lease,

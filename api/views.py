@@ -19,7 +19,7 @@ from api.wire import (
 )
 from shared.domain import names
 from shared.domain.errors import Problem
-from shared.domain.lease import Deadline, deadline
+from shared.domain.lease import Deadline, planned_end
 from shared.domain.pricing import Rate, cost_of, metered_seconds
 from shared.domain.records import SessionRow, ShellRow, hold_facts
 from shared.domain.states import COUNTED, EndReason, SessionState, percent_complete
@@ -60,7 +60,7 @@ def planned_stop(row: SessionRow, shells: list[ShellRow]) -> Deadline | None:
     """Return when, and why, a running session stops if nothing more happens."""
     if row.state is not SessionState.RUNNING or not shells:
         return None
-    return deadline(hold_facts(row, shells, timedelta(seconds=row.lease_grace_s)))
+    return planned_end(hold_facts(row, shells, timedelta(seconds=row.lease_grace_s)))
 
 
 def shell_view(shell: ShellRow, session: SessionRow, now: datetime) -> ShellView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.states import EndReason
@@ -57,6 +57,16 @@ def deadline(facts: HoldFacts) -> Deadline:
         ends.insert(0, Deadline(at=facts.running_at + facts.max_lifetime, reason=EndReason.MAX_LIFETIME))
         ends.append(Deadline(at=active_at + facts.idle_timeout, reason=EndReason.IDLE))
     return min(ends, key=lambda end: end.at)
+
+
+def planned_end(facts: HoldFacts) -> Deadline | None:
+    """Return when a running session stops although its leases go on being renewed; None while it does not run."""
+    still_open = tuple(shell for shell in facts.shells if not shell.closed)
+    if facts.running_at is None or not still_open:
+        return None
+    after_all_else = facts.running_at + facts.max_lifetime
+    renewed = tuple(replace(shell, lease_expires_at=after_all_else) for shell in still_open)
+    return deadline(replace(facts, shells=renewed))
 
 
 def reason_to_stop(facts: HoldFacts, now: datetime) -> EndReason | None:

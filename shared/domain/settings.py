@@ -18,6 +18,7 @@ from shared.domain.pricing import GpuType
 HIGHEST_CAP = 1000
 LONGEST_MINUTES = 7 * 24 * 60.0
 PRESET_IMAGE = "mcr.microsoft.com/k8se/gpu-quickstart:latest"
+DEFAULT_REGIONS = ("westus3", "swedencentral", "australiaeast")
 _REGION = re.compile(r"[a-z0-9]{3,40}")
 
 
@@ -62,10 +63,8 @@ class GpuSettings(Wire, frozen=True, kw_only=True):
     serverless_gpu_sessions_settings: ServerlessGpuSessionsSettings = ServerlessGpuSessionsSettings()
     max_concurrent_sessions_per_user: int = 1
     gpu_types: tuple[GpuTypeSetting, ...] = (GpuTypeSetting(type=GpuType.T4),)
-    regions: tuple[RegionSetting, ...] = (
-        RegionSetting(name="westus3", order=1),
-        RegionSetting(name="swedencentral", order=2),
-        RegionSetting(name="australiaeast", order=3),
+    regions: tuple[RegionSetting, ...] = tuple(
+        RegionSetting(name=name, order=order) for order, name in enumerate(DEFAULT_REGIONS, start=1)
     )
     images: ImageSettings = ImageSettings()
     idle: IdleSettings = IdleSettings()
@@ -132,6 +131,7 @@ def _gpu_type_complaints(settings: GpuSettings) -> Iterator[tuple[str, str]]:
 
 
 def _region_complaints(settings: GpuSettings, bounds: SettingsBounds) -> Iterator[tuple[str, str]]:
+    """A default region that this platform does not serve is passed over when sessions are placed, and no fault."""
     names = [region.name for region in settings.regions]
     if not names:
         yield "regions", "name at least one region"
@@ -143,7 +143,7 @@ def _region_complaints(settings: GpuSettings, bounds: SettingsBounds) -> Iterato
             yield f"{place}.name", "a region is written as Azure does, such as 'westus3'"
         elif region.environment_id is not None:
             yield f"{place}.environmentId", "the environment of a region is the operator's to set; leave it out"
-        elif region.name not in bounds.regions:
+        elif region.name not in bounds.regions and region.name not in DEFAULT_REGIONS:
             served = ", ".join(sorted(bounds.regions))
             yield f"{place}.name", f"there is no GPU environment in '{region.name}'; there are: {served}"
 

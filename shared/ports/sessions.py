@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from shared.domain.records import (
 )
 from shared.domain.states import SessionState
 from shared.ports import ids
-from shared.ports.clock import elapsed_s, utc_now, wait
+from shared.ports.clock import elapsed_s, wait
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
 CORE = "core"
@@ -118,21 +119,23 @@ def taken_wakes(view: SessionView) -> list[Change]:
     return [Delete(wake.key, wake.etag) for wake in view.wakes]
 
 
-def new_wake(session: SessionId, why: str) -> Insert:
+def new_wake(session: SessionId, why: str, at: datetime) -> Insert:
     """Return the wake-up that goes into the same transaction as a command."""
-    row = WakeRow(session=session, why=why, created_at=utc_now())
+    row = WakeRow(session=session, why=why, created_at=at)
     return Insert(names.wake_key(session, ids.new_op()), row)
 
 
-def outbox(event_type: EventType, session: SessionRow, actor: str) -> Insert:
+def outbox(event_type: EventType, session: SessionRow, actor: str, at: datetime) -> Insert:
     """Return the event and audit entry of a change to this session, for the transaction of the change itself."""
-    return outbox_entry(event_type, f"sessions/{session.session}", session_facts(session), actor, session.seq)
+    return outbox_entry(event_type, f"sessions/{session.session}", session_facts(session), actor, at, seq=session.seq)
 
 
-def outbox_entry(event_type: EventType, subject: str, data: dict[str, object], actor: str, seq: int = 0) -> Insert:
-    now = utc_now()
-    row = OutboxRow(event_type=event_type, subject=subject, at=now, data=data, actor=actor, seq=seq)
-    return Insert(names.outbox_key(int(now.timestamp() * 1000), ids.new_op()), row)
+def outbox_entry(
+    event_type: EventType, subject: str, data: dict[str, object], actor: str, at: datetime, *, seq: int = 0
+) -> Insert:
+    """Return an event and audit entry for the transaction of the change that it tells of."""
+    row = OutboxRow(event_type=event_type, subject=subject, at=at, data=data, actor=actor, seq=seq)
+    return Insert(names.outbox_key(int(at.timestamp() * 1000), ids.new_op()), row)
 
 
 def ledger_update(stored: Stored[LedgerRow], ledger: Ledger) -> Update:

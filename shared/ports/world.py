@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 
 from shared.domain.settings import SettingsBounds
+from shared.ports.clock import utc_now
 from shared.ports.container_apps import ContainerApps
 from shared.ports.entitlement import Entitlement
 from shared.ports.event_topic import EventTopic, NoTopic
@@ -26,6 +29,7 @@ class World:
     prices: Prices
     topic: EventTopic
     tokens: Tokens
+    now: Callable[[], datetime]
 
     @property
     def bounds(self) -> SettingsBounds:
@@ -70,6 +74,7 @@ def world() -> World:
         entitlement=DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential),
         prices=RetailPrices(settings.prices_endpoint),
         topic=topic,
+        now=utc_now,
         tokens=EntraTokens(
             issuer=settings.token_issuer,
             audience=settings.token_audience,

@@ -1,0 +1,261 @@
+"""Stand-ins with behaviour for everything that the control plane needs of the world, on a clock that tests move."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from shared.domain.access import Caller
+from shared.domain.names import ProjectId, UserId
+from shared.domain.pricing import GpuType, Rate
+from shared.domain.provisioning import AppCondition, AppSeen, Failure
+from shared.domain.records import OutboxRow
+from shared.ports.container_apps import (
+    Accepted,
+    AppSpec,
+    ArmUnknown,
+    Gone,
+    GpuProved,
+    Later,
+    NoGpu,
+    NotYet,
+    WayIn,
+)
+from shared.ports.rows import from_entity, to_entity
+from shared.ports.tables import Change, Delete, Insert, Stored, StorageUnavailable
+from shared.ports.tokens import TokenRefused
+
+USERS = {
+    "alice": UserId("a0000000-0000-4000-8000-000000000001"),
+    "bob": UserId("b0000000-0000-4000-8000-000000000002"),
+    "carol": UserId("c0000000-0000-4000-8000-000000000003"),
+    "dave": UserId("d0000000-0000-4000-8000-000000000004"),
+    "erin": UserId("e0000000-0000-4000-8000-000000000005"),
+    "olga": UserId("f0000000-0000-4000-8000-000000000006"),
+}
+
+
+class Crashed(Exception):
+    """The process died at this write: what follows in the same step never runs."""
+
+
+class MemoryTables:
+    """Tables in memory, with ETags, transactions, and faults at a chosen write."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, str], tuple[dict[str, Any], str]] = {}
+        self._etags = itertools.count(1)
+        self._lock = threading.RLock()
+        self.commits = 0
+        self.crash_at: tuple[int, str] | None = None
+        self.away = False
+
+    def read(self, table: str, partition: str, key: str, kind: Any) -> Any:
+        self._answer()
+        with self._lock:
+            found = self._rows.get((table, partition, key))
+        return Stored(key, from_entity(found[0], kind), found[1]) if found else None
+
+    def scan(self, table: str, partition: str, keys: tuple[str, str], kind: Any) -> list[Any]:
+        return [stored for place, stored in self.scan_all(table, keys, kind) if place == partition]
+
+    def scan_all(self, table: str, keys: tuple[str, str], kind: Any) -> list[tuple[str, Any]]:
+        self._answer()
+        with self._lock:
+            found = sorted(
+                (place, value)
+                for place, value in self._rows.items()
+                if place[0] == table and keys[0] <= place[2] < keys[1]
+            )
+        return [(place[1], Stored(place[2], from_entity(row, kind), etag)) for place, (row, etag) in found]
+
+    def commit(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
+        self._answer()
+        with self._lock:
+            self.commits += 1
+            when = self.crash_at[1] if self.crash_at and self.crash_at[0] == self.commits else None
+            if when == "before":
+                raise Crashed(f"before write {self.commits}")
+            done = self._apply(table, partition, changes)
+            if when == "after":
+                raise Crashed(f"after write {self.commits}")
+            return done
+
+    def _apply(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
+        keys = [change.key for change in changes]
+        assert len(set(keys)) == len(keys), f"one row twice in a transaction: {keys}"
+        assert len(changes) <= 100
+        for change in changes:
+            present = self._rows.get((table, partition, change.key))
+            if isinstance(change, Insert) is (present is not None):
+                return False
+            if not isinstance(change, Insert) and present is not None and present[1] != change.etag:
+                return False
+        for change in changes:
+            place = (table, partition, change.key)
+            if isinstance(change, Delete):
+                del self._rows[place]
+            else:
+                before = self._rows[place][0] if place in self._rows else {}
+                self._rows[place] = ({**before, **to_entity(change.row)}, f"e{next(self._etags)}")
+        return True
+
+    def _answer(self) -> None:
+        if self.away:
+            raise StorageUnavailable("storage is away")
+
+    def rows(self, table: str, prefix: str, kind: Any) -> list[Any]:
+        """Return the rows of a table whose keys begin so, in every partition."""
+        with self._lock:
+            found = [
+                row
+                for place, (row, _) in sorted(self._rows.items())
+                if place[0] == table and place[2].startswith(prefix)
+            ]
+        return [from_entity(row, kind) for row in found]
+
+
+@dataclass(slots=True)
+class FakeApp:
+    spec: AppSpec
+    created_at: datetime
+    looks: int = 0
+    deleting_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class FakeAzure:
+    """Container apps that come up after so many looks; each switch is a fault of reference/azure.md section 9."""
+
+    now: Callable[[], datetime]
+    stages: tuple[AppCondition, ...] = (AppCondition.CREATING, AppCondition.NO_REPLICA, AppCondition.RUNNING)
+    apps: dict[str, FakeApp] = field(default_factory=dict)
+    history: list[tuple[str, datetime, datetime | None]] = field(default_factory=list)
+    later: list[Later] = field(default_factory=list)
+    delete_later: list[Later] = field(default_factory=list)
+    unknown_looks: int = 0
+    rejection: Failure | None = None
+    proofs: list[Any] = field(default_factory=list)
+    delete_takes: timedelta = timedelta(seconds=3)
+    fails_with: str | None = None
+    puts: int = 0
+
+    def create(self, spec: AppSpec) -> Accepted | Later | Failure:
+        self.puts += 1
+        if self.later:
+            return self.later.pop(0)
+        if self.rejection is not None:
+            return self.rejection
+        if spec.name not in self.apps:
+            self.apps[spec.name] = FakeApp(spec, self.now())
+            self.history.append((spec.name, self.now(), None))
+        return Accepted()
+
+    def look(self, app: str) -> AppSeen | Gone:
+        if self.unknown_looks:
+            self.unknown_looks -= 1
+            raise ArmUnknown("503 html", retry_after_s=2)
+        found = self._find(app)
+        if found is None:
+            return Gone()
+        if self.fails_with is not None:
+            return AppSeen(condition=AppCondition.FAILED, detail=self.fails_with)
+        found.looks += 1
+        condition = self.stages[min(found.looks, len(self.stages)) - 1]
+        up = condition in (AppCondition.PULLING, AppCondition.STARTING, AppCondition.RUNNING)
+        return AppSeen(condition=condition, replica_started_at=found.created_at if up else None)
+
+    def delete(self, app: str) -> Accepted | Gone | Later:
+        if self.delete_later:
+            return self.delete_later.pop(0)
+        found = self._find(app)
+        if found is None:
+            return Gone()
+        if found.deleting_until is None:
+            found.deleting_until = self.now() + self.delete_takes
+        return Accepted()
+
+    def surely_gone(self, app: str, environment_id: str) -> bool:
+        if self.unknown_looks:
+            self.unknown_looks -= 1
+            raise ArmUnknown("403", retry_after_s=2)
+        assert environment_id.startswith("/environments/")
+        return self._find(app) is None
+
+    def way_in(self, app: str) -> WayIn | NotYet:
+        if self._find(app) is None:
+            return NotYet("gone")
+        return WayIn(exec_url="ws://127.0.0.1:1/exec", token="canary-token", expires_at=self.now())
+
+    def prove_gpu(self, app: str) -> GpuProved | NoGpu | NotYet:
+        return self.proofs.pop(0) if self.proofs else GpuProved("GPU 0: Tesla T4")
+
+    def vanish(self, app: str) -> None:
+        """Delete an app behind the control plane's back."""
+        self._remove(app)
+
+    def _find(self, app: str) -> FakeApp | None:
+        found = self.apps.get(app)
+        if found is not None and found.deleting_until is not None and found.deleting_until <= self.now():
+            self._remove(app)
+            return None
+        return found
+
+    def _remove(self, app: str) -> None:
+        del self.apps[app]
+        at = next(i for i in reversed(range(len(self.history))) if self.history[i][0] == app)
+        self.history[at] = (*self.history[at][:2], self.now())
+
+
+class FakePrices:
+    def __init__(self) -> None:
+        self.known = True
+
+    def rate(self, region: str, gpu_type: GpuType) -> Rate | None:
+        return Rate(amount_per_second=Decimal("0.000433"), currency="USD") if self.known else None
+
+
+class FakeEntitlement:
+    """Dev Boxes of made-up users, as in DESIGN.md section 10."""
+
+    def __init__(self) -> None:
+        self.boxes = {
+            ("demo", USERS["alice"]),
+            ("demo", USERS["bob"]),
+            ("demo", USERS["carol"]),
+            ("other", USERS["erin"]),
+        }
+        self.administrators = {("demo", USERS["carol"])}
+        self.asked = 0
+
+    def has_dev_box(self, project: ProjectId, user: UserId) -> bool:
+        self.asked += 1
+        return (project, user) in self.boxes
+
+    def is_administrator(self, project: ProjectId, user: UserId) -> bool:
+        return (project, user) in self.administrators
+
+
+class FakeTopic:
+    def __init__(self) -> None:
+        self.published: list[tuple[ProjectId, str, OutboxRow]] = []
+
+    def publish(self, events: Sequence[tuple[ProjectId, str, OutboxRow]]) -> None:
+        self.published += [(project, event_id, msgspec.structs.replace(row)) for project, event_id, row in events]
+
+
+class NamedTokens:
+    """A token is a user's name: whether tokens are told apart from forgeries is tested with the real validator."""
+
+    def caller(self, token: str) -> Caller:
+        if token not in USERS:
+            raise TokenRefused("the token is malformed or its signature is wrong")
+        roles = frozenset({"Gpu.Operator"}) if token == "olga" else frozenset()
+        return Caller(user=USERS[token], tenant="t", name=f"{token}@demo.example", roles=roles)

@@ -1,0 +1,298 @@
+"""The whole control plane in one process: the real API, steps and story, on the real durable engine and a virtual
+clock, over fakes of Azure and storage. Days pass in milliseconds; faults strike where a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from activities import admission, handover, holding, keeping, provisioning, settlement, stopping
+from api.bridge import serve_with
+from api.operations import API_VERSION, OPERATIONS
+from localcloud.durable.client_api import DurableClientApi, IdInUse, Outcome
+from localcloud.durable.clock import VirtualClock
+from localcloud.durable.engine import DurableEngine
+from localcloud.durable.options import DurableOptions
+from localcloud.durable.ports import FunctionFailed
+from orchestrators.session import drive_session
+from shared.domain.driving import Drive
+from shared.domain.names import ProjectId, instance_id
+from shared.domain.records import LedgerRow, SessionRow, ShellRow, WakeRow
+from shared.domain.states import SessionState
+from shared.domain.steps import DRIVE_SESSION, Step
+from shared.ports.drivers import DriverState
+from shared.ports.sessions import Sessions
+from shared.ports.settings import parse
+from shared.ports.world import World
+from tests.control_plane.fakes import (
+    Crashed,
+    FakeAzure,
+    FakeEntitlement,
+    FakePrices,
+    FakeTopic,
+    MemoryTables,
+    NamedTokens,
+)
+
+START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+ENVIRONMENT = {
+    "DEVBOXGPU_SUBSCRIPTION_ID": "sub",
+    "DEVBOXGPU_RESOURCE_GROUP": "group",
+    "DEVBOXGPU_ENVIRONMENTS": '{"westus3": "/environments/one", "swedencentral": "/environments/two"}',
+    "DEVBOXGPU_TOKEN_ISSUER": "issuer",
+    "DEVBOXGPU_TOKEN_AUDIENCE": "audience",
+    "DEVBOXGPU_TOKEN_JWKS_URL": "http://127.0.0.1:1/keys",
+    "DEVBOXGPU_TENANT_IDS": "t",
+    "DEVBOXGPU_DEV_CENTER_ENDPOINT": "http://127.0.0.1:1",
+    "DEVBOXGPU_TABLES_CONNECTION": "unused",
+}
+STEPS = {
+    Step.ADMIT: admission.admit_session,
+    Step.CREATE: provisioning.create_app,
+    Step.LOOK: provisioning.look_at_app,
+    Step.TEND: holding.tend_session,
+    Step.REMOVE: stopping.remove_app,
+    Step.SETTLE: settlement.settle_session,
+}
+BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+class EngineDrivers:
+    """The durable client's calls, without HTTP."""
+
+    def __init__(self, engine: DurableEngine) -> None:
+        self._api = DurableClientApi(engine)
+        self._engine = engine
+        self.lose_starts = 0
+
+    async def start(self, drive: Drive) -> None:
+        if self.lose_starts:
+            self.lose_starts -= 1
+            return
+        text = json.dumps(json.dumps(drive.to_wire()))
+        try:
+            await self._api.start(DRIVE_SESSION, instance_id(drive.session, drive.epoch), text, None)
+        except IdInUse:
+            return
+
+    async def wake(self, drive: Drive, wait: str) -> bool:
+        outcome = await self._api.raise_event(instance_id(drive.session, drive.epoch), wait, "null")
+        return outcome is Outcome.ACCEPTED
+
+    async def state(self, drive: Drive) -> DriverState:
+        row = self._engine.row(instance_id(drive.session, drive.epoch))
+        if row is None:
+            return DriverState.MISSING
+        return DriverState.OVER if row.status.is_final else DriverState.ALIVE
+
+
+class AppCaller:
+    """The app's functions as the engine calls them: the real story through the SDK, the real steps over the fakes."""
+
+    def __init__(self) -> None:
+        self._story = df.Orchestrator.create(drive_session)
+        self.plane: Plane | None = None
+        self.calls: list[str] = []
+
+    def kind_of(self, name: str) -> Literal["orchestration", "activity", "entity"] | None:
+        if name == DRIVE_SESSION:
+            return "orchestration"
+        return "activity" if name in list(Step) else None
+
+    def registered_name(self, name: str) -> str:
+        return name
+
+    async def call_orchestrator(self, name: str, payload: str) -> str:
+        return str(self._story(func._durable_functions.OrchestrationContext(payload)))
+
+    async def call_entity(self, name: str, payload: str) -> str:
+        raise NotImplementedError
+
+    async def call_activity(self, name: str, input_text: str | None, instance_id: str) -> str | None:
+        assert self.plane is not None
+        self.calls.append(name)
+        wire = json.loads(input_text or "null")
+        try:
+            if name == Step.HAND_OVER:
+                return json.dumps(await handover.hand_over_session(wire, self.plane.world, self.plane.drivers))
+            return json.dumps(STEPS[Step(name)](wire, self.plane.world))
+        except Exception as error:
+            text = f"Result: Failure\nException: {type(error).__name__}: {error}\nStack: "
+            raise FunctionFailed(text, exception_type=type(error).__name__, message=str(error), stack="") from error
+
+
+class Plane:
+    """One control plane with its users."""
+
+    def __init__(self, engine: DurableEngine, clock: VirtualClock, caller: AppCaller, **settings: str) -> None:
+        self.clock, self.engine, self.caller = clock, engine, caller
+        self.tables, self.azure, self.topic = MemoryTables(), FakeAzure(clock.now), FakeTopic()
+        self.entitlement, self.prices = FakeEntitlement(), FakePrices()
+        self.drivers = EngineDrivers(engine)
+        self.keeps_house_every_s = 5.0
+        self.world = World(
+            settings=parse({**ENVIRONMENT, **settings}),
+            sessions=Sessions(self.tables),
+            apps=self.azure,
+            entitlement=self.entitlement,
+            prices=self.prices,
+            topic=self.topic,
+            tokens=NamedTokens(),
+            now=clock.now,
+        )
+        caller.plane = self
+
+    async def call(
+        self,
+        user: str | None,
+        name: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+        **parts: str,
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Call an operation as a user; return status, body, headers (lower-case)."""
+        operation = BY_NAME[name]
+        parts = {"project": "demo", **parts}
+        if "{user}" in operation.route:
+            parts.setdefault("user", "me")
+        route = {name: value for name, value in parts.items() if f"{{{name}}}" in operation.route}
+        signed = {"authorization": f"Bearer {user}"} if user else {}
+        params = {"api-version": API_VERSION} if operation.versioned else {}
+        raw = body if isinstance(body, bytes) else (b"" if body is None else json.dumps(body).encode())
+        request = func.HttpRequest(
+            operation.method,
+            "http://127.0.0.1/api/" + operation.route.format(**route),
+            headers={**signed, **(headers or {})},
+            params={**params, **(query or {})},
+            route_params=route,
+            body=raw,
+        )
+        answer = await serve_with(operation, request, self.world, self.drivers)
+        text = answer.get_body()
+        told = {key.lower(): value for key, value in answer.headers.items()}
+        return answer.status_code, json.loads(text) if text else None, told
+
+    async def enable(self, project: str = "demo", *, cap: int = 4, per_user: int = 2, **more: Any) -> None:
+        body = {
+            "serverlessGpuSessionsSettings": {
+                "serverlessGpuSessionsMode": "AutoDeploy",
+                "maxConcurrentSessionsPerProject": cap,
+            },
+            "maxConcurrentSessionsPerUser": per_user,
+            **more,
+        }
+        status, answer, _ = await self.call("olga", "ReplaceSettings", body, project=project, headers={"if-match": "*"})
+        assert status in (200, 201), answer
+
+    async def open(self, user: str = "alice", shell: str = "shell-one", **body: Any) -> dict[str, Any]:
+        status, answer, _ = await self.call(user, "OpenShell", body, shell=shell)
+        assert status == 201, answer
+        return answer
+
+    async def opened(self, user: str = "alice", shell: str = "shell-one") -> dict[str, Any]:
+        """Open a shell and let the session come up."""
+        view = await self.open(user, shell)
+        await self.run_for(30)
+        assert self.session(view["session"]).state is SessionState.RUNNING
+        return view
+
+    async def renew(self, user: str = "alice", shell: str = "shell-one", *, active_s_ago: float = 0.0) -> int:
+        status, _, _ = await self.call(user, "RenewLease", {"activeSecondsAgo": active_s_ago}, shell=shell)
+        return status
+
+    async def hold_for(self, seconds: float, *, active: bool = True, every_s: float = 60.0) -> None:
+        """Let time pass while a client renews the lease of shell-one."""
+        began, end = self.clock.now(), self.clock.now() + timedelta(seconds=seconds)
+        while self.clock.now() < end:
+            await self.run_for(min(every_s, (end - self.clock.now()).total_seconds()))
+            idle_s = 0.0 if active else (self.clock.now() - began).total_seconds()
+            if await self.renew(active_s_ago=idle_s) != 200:
+                return
+
+    async def settle(self) -> None:
+        """Let everything that can happen now happen."""
+        quiet_rounds = 0
+        for _ in range(200_000):
+            await asyncio.sleep(0)
+            quiet_rounds = quiet_rounds + 1 if self.engine.is_quiet else 0
+            if quiet_rounds > 5:
+                return
+        raise AssertionError("the engine does not come to rest")
+
+    async def run_for(self, seconds: float) -> None:
+        """Let virtual time pass, with the house kept in between."""
+        end = self.clock.now() + timedelta(seconds=seconds)
+        keeping_every = timedelta(seconds=self.keeps_house_every_s)
+        next_keeping = self.clock.now() + keeping_every
+        await self.settle()
+        while True:
+            due = self.clock.next_due()
+            upcoming = min(when for when in (due, next_keeping, end) if when is not None)
+            if upcoming >= end:
+                self.clock.advance_to(end)
+                await self.settle()
+                return
+            self.clock.advance_to(upcoming)
+            await self.settle()
+            if upcoming == next_keeping:
+                next_keeping += keeping_every
+                with suppress(Crashed):  # a timer's run that dies is followed by the next one
+                    await keeping.keep_house(self.world, self.drivers)
+                await self.settle()
+
+    def session(self, session: str) -> SessionRow:
+        return next(row for row in self.tables.rows("core", "s-", SessionRow) if row.session == session)
+
+    def shell_row(self, shell: str = "shell-one") -> ShellRow:
+        return next(row for row in self.tables.rows("core", "h-", ShellRow) if row.shell == shell)
+
+    def wakes(self) -> list[WakeRow]:
+        return list(self.tables.rows("core", "o-w-", WakeRow))
+
+    def reserved(self, project: str = "demo") -> int:
+        stored = self.world.sessions.ledger(ProjectId(project))
+        assert stored is not None
+        row: LedgerRow = stored.row
+        assert sum(row.by_type.values()) == sum(row.by_user.values())
+        return sum(row.by_type.values())
+
+    def check_invariants(self) -> None:
+        """I1, I3, I4, I5 from the rows and the truth, never from return codes."""
+        sessions = self.tables.rows("core", "s-", SessionRow)
+        assert self.reserved() == sum(row.holds for row in sessions if row.project == "demo")
+        for row in sessions:
+            assert row.holds == (1 if row.state in ("Provisioning", "Running", "Stopping") else 0)
+        holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
+        assert set(self.azure.apps) <= holding_apps, "an app without a session that holds it"
+
+    def check_nothing_left(self) -> None:
+        """Every session Ended and settled, no app, no reservation, no wake-up."""
+        self.check_invariants()
+        assert all(row.finished for row in self.tables.rows("core", "s-", SessionRow))
+        assert self.azure.apps == {}
+        assert self.reserved() == 0
+
+
+@asynccontextmanager
+async def plane(folder: Path, **settings: str) -> AsyncIterator[Plane]:
+    """Yield a control plane whose project `demo` is enabled."""
+    clock, caller = VirtualClock(START), AppCaller()
+    options = DurableOptions.from_host_json(json.loads(Path("host.json").read_text()))
+    engine = DurableEngine(journal=folder / "durable.sqlite", options=options, caller=caller, clock=clock)
+    await engine.start()
+    try:
+        one = Plane(engine, clock, caller, **settings)
+        await one.enable()
+        yield one
+    finally:
+        await engine.stop(0)
