@@ -1,0 +1,127 @@
+"""The Dev Center stand-in: who has a Dev Box where, paging, and failing on demand."""
+
+import pytest
+
+from localcloud.dev_center.web import DevCenterService
+from localcloud.identity import people
+from localcloud.identity.tokens import InvalidToken
+
+API = "api-version=2023-04-01"
+
+
+@pytest.fixture
+def dev_center(server):
+    async def check(token):
+        if token != "good":
+            raise InvalidToken("it is not good")
+        return {"oid": people.object_id("alice")}
+
+    return server.serve(lambda origin: DevCenterService(origin=origin, check_token=check).app())
+
+
+@pytest.fixture
+def ask_dev_center(dev_center, fetch):
+    def send(path, query=API):
+        return fetch("GET", f"{dev_center}{path}?{query}", Authorization="Bearer good")
+
+    return send
+
+
+def boxes(ask_dev_center, project, user):
+    status, body = ask_dev_center(f"/projects/{project}/users/{people.object_id(user)}/devboxes")
+    assert status == 200, body
+    return body["value"]
+
+
+@pytest.mark.parametrize(
+    ("user", "project"),
+    [
+        ("alice", "demo"),
+        ("bob", "demo"),
+        ("carol", "demo"),
+        ("erin", "other"),
+        ("load-1", "demo"),
+        ("load-9999", "demo"),
+    ],
+)
+def test_a_person_has_a_dev_box_in_one_project_only(ask_dev_center, user, project):
+    elsewhere = {"demo": "other", "other": "demo"}[project]
+
+    (box,) = boxes(ask_dev_center, project, user)
+
+    assert box["user"] == people.object_id(user)
+    assert box["projectName"] == project
+    assert box["provisioningState"] == "Succeeded"
+    assert boxes(ask_dev_center, elsewhere, user) == []
+
+
+@pytest.mark.parametrize("user", ["dave", "olga", "load-10000", "mallory"])
+def test_others_have_no_dev_box(ask_dev_center, user):
+    assert boxes(ask_dev_center, "demo", user) == []
+
+
+def test_me_is_the_caller(ask_dev_center):
+    _, body = ask_dev_center("/projects/demo/users/me/devboxes/alice-box")
+
+    assert body["user"] == people.object_id("alice")
+
+
+def test_carol_alone_administers_the_demo_project(ask_dev_center):
+    assert ask_dev_center("/projects/DEMO/administrators")[1] == {"value": [{"user": people.object_id("carol")}]}
+    assert ask_dev_center("/projects/other/administrators")[1] == {"value": []}
+
+
+def test_projects_are_listed_and_an_unknown_one_is_not_found(ask_dev_center):
+    assert [project["name"] for project in ask_dev_center("/projects")[1]["value"]] == ["demo", "other"]
+    assert ask_dev_center("/projects/demo")[1]["maxDevBoxesPerUser"] > 0
+    for path in ("/projects/nowhere", "/projects/nowhere/administrators", "/projects/nowhere/users/me/devboxes"):
+        status, body = ask_dev_center(path)
+        assert (status, body["error"]["code"]) == (404, "ProjectNotFound")
+
+
+def test_a_long_list_comes_in_pages_that_hold_everyone_once(ask_dev_center, fetch):
+    _, page = ask_dev_center("/devboxes", f"{API}&top=100")
+    owners = [box["user"] for box in page["value"]]
+    while link := page.get("nextLink"):
+        _, page = fetch("GET", link, Authorization="Bearer good")
+        owners += [box["user"] for box in page["value"]]
+
+    assert len(owners) == len(set(owners)) == people.LOAD_USERS + 4
+
+
+@pytest.mark.parametrize("header", ["", "Bearer bad", "Basic good", "Bearer "])
+def test_without_a_good_token_nothing_is_told(dev_center, fetch, header):
+    status, body = fetch("GET", f"{dev_center}/projects?{API}", Authorization=header)
+
+    assert (status, body["error"]["code"]) == (401, "InvalidAuthenticationToken")
+
+
+def test_an_api_version_is_demanded(ask_dev_center):
+    assert ask_dev_center("/projects", "")[1]["error"]["code"] == "MissingApiVersionParameter"
+
+
+@pytest.mark.parametrize("query", ["top=0", "top=many", "$skip=-1"])
+def test_a_page_that_cannot_be_is_refused(ask_dev_center, query):
+    assert ask_dev_center("/devboxes", f"{API}&{query}")[0] == 400
+
+
+def test_an_outage_lasts_for_its_count_and_then_ends(dev_center, ask_dev_center, fetch):
+    fetch("PUT", f"{dev_center}/_faults", {"status": 503, "count": 2})
+
+    assert [ask_dev_center("/projects")[0] for _ in range(3)] == [503, 503, 200]
+
+
+def test_an_outage_without_a_count_lasts_until_it_is_cleared(dev_center, ask_dev_center, fetch):
+    fetch("PUT", f"{dev_center}/_faults", {"status": 500})
+    assert [ask_dev_center("/projects")[0] for _ in range(5)] == [500] * 5
+
+    fetch("DELETE", f"{dev_center}/_faults")
+    assert ask_dev_center("/projects")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "switch", [{"status": 200}, {"status": "503"}, {"status": 503, "count": 0}, {"odd": 1}, [], {}]
+)
+def test_an_outage_that_makes_no_sense_is_refused_and_changes_nothing(dev_center, ask_dev_center, fetch, switch):
+    assert fetch("PUT", f"{dev_center}/_faults", switch)[0] == 400
+    assert ask_dev_center("/projects")[0] == 200
