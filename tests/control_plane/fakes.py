@@ -29,7 +29,7 @@ from shared.ports.container_apps import (
     WayIn,
 )
 from shared.ports.rows import from_entity, to_entity
-from shared.ports.tables import Change, Delete, Insert, Stored, StorageUnavailable
+from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored
 from shared.ports.tokens import TokenRefused
 
 USERS = {

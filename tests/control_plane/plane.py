@@ -152,9 +152,10 @@ class Plane:
 
     async def call(
         self,
-        user: str | None,
+        who: str | None,
         name: str,
         body: Any = None,
+        /,
         *,
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
@@ -166,7 +167,7 @@ class Plane:
         if "{user}" in operation.route:
             parts.setdefault("user", "me")
         route = {name: value for name, value in parts.items() if f"{{{name}}}" in operation.route}
-        signed = {"authorization": f"Bearer {user}"} if user else {}
+        signed = {"authorization": f"Bearer {who}"} if who else {}
         params = {"api-version": API_VERSION} if operation.versioned else {}
         raw = body if isinstance(body, bytes) else (b"" if body is None else json.dumps(body).encode())
         request = func.HttpRequest(
