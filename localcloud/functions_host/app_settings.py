@@ -1,0 +1,100 @@
+"""What an app folder says about itself: host.json, local.settings.json, and %SETTING% in bindings."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_SETTING = re.compile(r"%([^%\s]+)%")
+_DEFAULT_ROUTE_PREFIX = "api"
+
+
+class SettingsError(ValueError):
+    """A file of the app cannot be used; the text names the file, what is wrong, and what it should be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostJson:
+    """The parts of host.json that the host itself uses; `document` is all of it."""
+
+    document: Mapping[str, object] = field(default_factory=dict)
+    route_prefix: str = _DEFAULT_ROUTE_PREFIX
+    log_levels: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_host_json(root: Path) -> HostJson:
+    """Read ROOT/host.json; raises SettingsError, also where there is none."""
+    path = root / "host.json"
+    document = _read_object(path, hint='the least that it may hold is {"version": "2.0"}')
+    if document is None:
+        raise SettingsError(f'{path} is missing; create it with {{"version": "2.0"}} in it')
+    if document.get("version") != "2.0":
+        raise SettingsError(f'{path}: version is {document.get("version")!r}; it must be "2.0"')
+    http = _section(path, _section(path, document, "extensions"), "http")
+    prefix = http.get("routePrefix", _DEFAULT_ROUTE_PREFIX)
+    if not isinstance(prefix, str):
+        raise SettingsError(f'{path}: extensions.http.routePrefix is {prefix!r}; it must be a text such as "api"')
+    levels = _section(path, _section(path, document, "logging"), "logLevel")
+    return HostJson(
+        document=document,
+        route_prefix=prefix.strip("/"),
+        log_levels={name: str(level) for name, level in levels.items()},
+    )
+
+
+def read_local_settings(root: Path) -> dict[str, str]:
+    """Return the Values of ROOT/local.settings.json, none where there is no such file; raises SettingsError."""
+    path = root / "local.settings.json"
+    document = _read_object(path, hint="it needs an object under Values")
+    if document is None:
+        return {}
+    if document.get("IsEncrypted") is True:
+        raise SettingsError(f"{path} is encrypted; decrypt it, or set IsEncrypted to false and write plain values")
+    values = _section(path, document, "Values")
+    wrong = sorted(name for name, value in values.items() if isinstance(value, dict | list))
+    if wrong:
+        raise SettingsError(f"{path}: Values must be texts, and these are not: {', '.join(wrong)}")
+    return {name: _as_text(value) for name, value in values.items() if value is not None}
+
+
+def resolve(text: str, environ: Mapping[str, str]) -> str:
+    """Replace each %NAME% by that setting; raises SettingsError naming one that is not set."""
+
+    def value_of(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in environ:
+            raise SettingsError(f"'%{name}%' names a setting that is not set; add {name} to local.settings.json")
+        return environ[name]
+
+    return _SETTING.sub(value_of, text)
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _read_object(path: Path, *, hint: str) -> dict[str, Any] | None:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"{path} is not JSON: {error}; {hint}") from error
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path} holds {type(document).__name__} and must hold an object; {hint}")
+    return document
+
+
+def _section(path: Path, parent: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = parent.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{path}: {name} is {value!r}; it must be an object")
+    return value

@@ -1,0 +1,141 @@
+import pytest
+
+GOOD = """
+@app.route(route="good")
+def good(req: func.HttpRequest) -> str:
+    return "good"
+"""
+
+
+def logged(caplog):
+    return "\n".join(record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("def broken(:\n", "SyntaxError"),
+        ("import no_such_module_at_all\n", "no_such_module_at_all"),
+        ("raise RuntimeError('at import')\n", "RuntimeError: at import at function_app.py:9 in <module>"),
+        ("import sys\nsys.exit(4)\n", "SystemExit: 4"),
+        ("app = None\n", "no FunctionApp or DFApp"),
+        ("other = func.FunctionApp()\n", "more than one function app (app, other)"),
+        (GOOD + GOOD, "unique function name"),
+        ("@app.function_name('nothing')\ndef f():\n    pass\n", "nothing"),
+    ],
+)
+def test_an_app_that_cannot_be_loaded_leaves_the_host_up_with_no_functions_and_the_reason_in_the_log(
+    serve, caplog, source, says
+):
+    app = serve(source if source == GOOD + GOOD else GOOD + source)
+
+    assert app.get("/api/good").status == 404
+    assert app.get("/admin/host/status").json()["state"] == "Running"
+    assert app.get("/admin/functions").json() == []
+    assert says in logged(caplog)
+
+
+def test_a_folder_without_function_app_is_served_with_no_functions(serve, caplog, tmp_path):
+    app = serve("", environ={"PYTHON_SCRIPT_FILE_NAME": "elsewhere.py"})
+
+    assert app.get("/api/anything").status == 404
+    assert "elsewhere.py does not exist" in logged(caplog)
+
+
+@pytest.mark.parametrize(
+    ("host_json", "says"),
+    [
+        ("{not json", "host.json is not JSON"),
+        ("[]", "must hold an object"),
+        ({"version": "1.0"}, 'must be "2.0"'),
+        ({}, 'must be "2.0"'),
+        (None, "host.json is missing"),
+        ({"version": "2.0", "extensions": {"http": {"routePrefix": 7}}}, "routePrefix"),
+        ({"version": "2.0", "extensions": []}, "extensions"),
+    ],
+)
+def test_a_bad_host_json_leaves_a_host_that_answers_503_and_says_why(serve, caplog, host_json, says):
+    app = serve(GOOD, host_json=host_json)
+
+    reply = app.get("/api/good")
+    status = app.get("/admin/host/status").json()
+
+    assert (reply.status, reply.body) == (503, b"Function host is not running.")
+    assert status["state"] == "Error"
+    assert says in status["errors"][0]
+    assert says in logged(caplog)
+    assert app.get("/admin/host/ping").status == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("{", "local.settings.json is not JSON"),
+        ({"Values": {"A": {"nested": 1}}}, "these are not: A"),
+        ({"IsEncrypted": True, "Values": {}}, "encrypted"),
+        ({"Values": []}, "Values"),
+    ],
+)
+def test_bad_local_settings_leave_a_host_that_says_why(serve, settings, says):
+    app = serve(GOOD, settings=settings)
+
+    assert app.get("/api/good").status == 503
+    assert says in app.get("/admin/host/status").json()["errors"][0]
+
+
+def test_the_environment_wins_over_local_settings(serve):
+    app = serve(GOOD, settings={"Values": {"A": "file", "B": "file", "C": 7, "D": None}}, environ={"A": "environment"})
+
+    assert {name: app.environ.get(name) for name in "ABCD"} == {"A": "environment", "B": "file", "C": "7", "D": None}
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ('@app.route(route="{x")\ndef bad(req: func.HttpRequest) -> str:\n    return ""\n', "closing"),
+        ('@app.route(route="GOOD")\ndef bad(req: func.HttpRequest) -> str:\n    return ""\n', "function 'good' too"),
+        ('@app.route(route="%UNSET%")\ndef bad(req: func.HttpRequest) -> str:\n    return ""\n', "UNSET"),
+        (
+            '@app.timer_trigger(arg_name="t", schedule="x y z")\ndef bad(t: func.TimerRequest) -> None:\n    pass\n',
+            "six fields",
+        ),
+        (
+            '@app.queue_trigger(arg_name="m", queue_name="q", connection="C")\n'
+            "def bad(m: func.QueueMessage) -> None:\n    pass\n",
+            "queueTrigger",
+        ),
+    ],
+)
+def test_a_function_with_a_bad_trigger_is_in_error_by_itself(serve, caplog, bad, says):
+    app = serve(GOOD + bad)
+
+    assert app.get("/api/good").body == b"good"
+    assert app.get("/admin/functions/good/status").json() == {}
+    assert says in app.get("/admin/functions/bad/status").json()["errors"][0]
+    assert "function 'bad': " in logged(caplog)
+    assert app.post_json("/admin/functions/bad", {}).status == 404
+
+
+def test_a_disabled_function_is_as_if_it_were_not_there(serve):
+    app = serve(GOOD, environ={"AzureWebJobs.good.Disabled": "true"})
+
+    assert app.get("/api/good").status == 404
+    assert app.get("/admin/functions/good").json()["isDisabled"] is True
+
+
+def test_an_unknown_time_zone_keeps_the_app_from_being_served(serve):
+    timer = (
+        '@app.timer_trigger(arg_name="t", schedule="0 0 0 1 1 *")\ndef tick(t: func.TimerRequest) -> None:\n    pass\n'
+    )
+    app = serve(GOOD + timer, environ={"WEBSITE_TIME_ZONE": "Nowhere/There"})
+
+    assert app.get("/api/good").status == 503
+    assert "Nowhere/There" in app.get("/admin/host/status").json()["errors"][0]
+
+
+def test_an_app_in_error_still_stops_in_good_order(serve):
+    app = serve("raise RuntimeError('x')")
+
+    app.stop()
+
+    assert not app._thread.is_alive()
