@@ -1,0 +1,268 @@
+"""The journal: one SQLite file that survives kill -9 at any instant.
+
+Writes are made by one thread, and all that is ready by then shares one commit; each set of changes is in it as a whole
+or not at all. A commit is on the disk before its future resolves (WAL, synchronous=FULL).
+"""
+
+import asyncio
+import fcntl
+import json
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from localcloud.durable.changes import Changes, Statement
+from localcloud.durable.decisions import Status
+from localcloud.durable.errors import EngineError
+from localcloud.durable.history import Event
+from localcloud.durable.rows import Activity, Entity, Instance, InstanceQuery, Message
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE instances (instance_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, name TEXT NOT NULL, version TEXT,
+  input TEXT, status TEXT NOT NULL, custom_status TEXT, output TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+  generation INTEGER, parent TEXT) WITHOUT ROWID;
+CREATE TABLE history (instance_id TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
+  PRIMARY KEY (instance_id, seq)) WITHOUT ROWID;
+CREATE TABLE messages (id INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, execution_id TEXT, visible_at TEXT NOT NULL,
+  event TEXT NOT NULL, to_entity INTEGER NOT NULL);
+CREATE TABLE activities (id INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, execution_id TEXT NOT NULL,
+  task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT);
+CREATE TABLE entities (entity_id TEXT PRIMARY KEY, present INTEGER NOT NULL, state TEXT, updated_at TEXT NOT NULL)
+  WITHOUT ROWID;
+"""
+_SELECT_INSTANCES = (
+    "SELECT instance_id, execution_id, name, version, input, status, custom_status, output, created_at, updated_at,"
+    " generation, parent FROM instances WHERE "
+)
+
+
+class JournalError(EngineError):
+    """The journal cannot be used: held by another host, damaged, or not written any more."""
+
+
+class Journal:
+    """The open journal. Reads see what is committed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock: IO[str] | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._waiting: list[tuple[list[Statement], asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._broken: JournalError | None = None
+        self.commits = 0
+
+    # -- life ---------------------------------------------------------------------------------------------------
+    def open(self) -> None:
+        """Take the lock and open the file, making it where it is missing; raises JournalError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        try:
+            self._writer = self._connect()
+            self._check(self._writer)
+            self._reader = self._connect()
+        except sqlite3.Error as error:
+            self._release()
+            raise JournalError(
+                f"the journal {self._path} is damaged or no journal of this engine ({error}); "
+                f"move it away to start with an empty one, or put back a copy"
+            ) from error
+        except JournalError:
+            self._release()
+            raise
+
+    def _take_lock(self) -> None:
+        lock = self._path.with_name(self._path.name + ".lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise JournalError(
+                f"the journal {self._path} is in use by another functions host; stop that one, "
+                f"or give this one a state folder of its own"
+            ) from error
+        self._lock = lock
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=30)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if version == 0 and tables == 0:
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+            return
+        if version != _VERSION:
+            raise JournalError(
+                f"the journal {self._path} has version {version}, this engine reads version {_VERSION}; "
+                f"run the engine that wrote it, or move the file away to start with an empty one"
+            )
+        told = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if told != "ok":
+            raise JournalError(
+                f"the journal {self._path} is damaged ({told}); "
+                f"move it away to start with an empty one, or put back a copy"
+            )
+
+    async def close(self) -> None:
+        """Write what is waiting, then close and give the lock back."""
+        if self._writing is not None:
+            await self._writing
+        self._thread.shutdown(wait=True)
+        self._release()
+
+    def _release(self) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    # -- writing ------------------------------------------------------------------------------------------------
+    async def commit(self, changes: Changes) -> None:
+        """Return when the changes are on the disk; raises JournalError, and from then on always."""
+        if self._broken is not None:
+            raise self._broken
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((changes.statements, done))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_all())
+        await done
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be written."""
+        return self._writing is None or self._writing.done()
+
+    async def _write_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            try:
+                await loop.run_in_executor(self._thread, self._write, [statements for statements, _ in group])
+            except sqlite3.Error as error:
+                self._fail(error, group)
+                return
+            for _, done in group:
+                if not done.done():
+                    done.set_result(None)
+
+    def _fail(self, error: sqlite3.Error, group: list[tuple[list[Statement], asyncio.Future[None]]]) -> None:
+        self._broken = JournalError(
+            f"the journal {self._path} cannot be written ({error}); look at the disk and restart the functions host"
+        )
+        for _, done in (*group, *self._waiting):
+            if not done.done():
+                done.set_exception(self._broken)
+        self._waiting = []
+
+    def _write(self, group: Sequence[Sequence[Statement]]) -> None:
+        connection = self._opened(self._writer)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statements in group:
+                for sql, values in statements:
+                    connection.execute(sql, values)
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            connection.rollback()
+            raise
+        self.commits += 1
+
+    # -- reading ------------------------------------------------------------------------------------------------
+    def _opened(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
+        if connection is None:
+            raise JournalError(f"the journal {self._path} is not open")
+        return connection
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._opened(self._reader).execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise JournalError(f"the journal {self._path} cannot be read ({error})") from error
+
+    def instance(self, instance_id: str) -> Instance | None:
+        rows = self._rows(_SELECT_INSTANCES + "instance_id = ?", (instance_id,))
+        return _instance(rows[0]) if rows else None
+
+    def history(self, instance_id: str) -> list[Event]:
+        rows = self._rows("SELECT event FROM history WHERE instance_id = ? ORDER BY seq", (instance_id,))
+        return [json.loads(text) for (text,) in rows]
+
+    def instances(self, query: InstanceQuery) -> list[Instance]:
+        """Instances in the order of their ids."""
+        where, values = ["instance_id >= ?", "instance_id < ?"], [query.prefix, query.prefix + "\U0010ffff"]
+        if query.after is not None:
+            where.append("instance_id > ?")
+            values.append(query.after)
+        if query.statuses:
+            where.append(f"status IN ({', '.join('?' * len(query.statuses))})")
+            values += [status.value for status in query.statuses]
+        for sign, bound in ((">=", query.created_from), ("<=", query.created_to)):
+            if bound is not None:
+                where.append(f"created_at {sign} ?")
+                values.append(bound.isoformat())
+        sql = _SELECT_INSTANCES + " AND ".join(where) + " ORDER BY instance_id LIMIT ?"
+        return [_instance(row) for row in self._rows(sql, (*values, query.top))]
+
+    def messages(self) -> list[Message]:
+        """All messages on their way, oldest first."""
+        rows = self._rows(
+            "SELECT id, instance_id, execution_id, visible_at, event, to_entity FROM messages ORDER BY id"
+        )
+        return [
+            Message(
+                id=number,
+                instance_id=target,
+                execution_id=execution,
+                visible_at=datetime.fromisoformat(visible_at),
+                event=json.loads(entry),
+                to_entity=bool(to_entity),
+            )
+            for number, target, execution, visible_at, entry, to_entity in rows
+        ]
+
+    def activities(self) -> list[Activity]:
+        rows = self._rows("SELECT id, instance_id, execution_id, task_id, name, input FROM activities ORDER BY id")
+        names = ("id", "instance_id", "execution_id", "task_id", "name", "input_text")
+        return [Activity(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def entity(self, entity_id: str) -> Entity | None:
+        rows = self._rows("SELECT * FROM entities WHERE entity_id = ?", (entity_id,))
+        return _entity(rows[0]) if rows else None
+
+    def entities(self, prefix: str) -> list[Entity]:
+        sql = "SELECT * FROM entities WHERE entity_id >= ? AND entity_id < ? ORDER BY entity_id"
+        return [_entity(row) for row in self._rows(sql, (prefix, prefix + "\U0010ffff"))]
+
+
+def _instance(row: tuple[Any, ...]) -> Instance:
+    return Instance(
+        instance_id=row[0],
+        execution_id=row[1],
+        name=row[2],
+        version=row[3],
+        input_text=row[4],
+        status=Status(row[5]),
+        custom_status=row[6],
+        output=row[7],
+        created_at=datetime.fromisoformat(row[8]),
+        updated_at=datetime.fromisoformat(row[9]),
+        generation=row[10],
+        parent=None if row[11] is None else json.loads(row[11]),
+    )
+
+
+def _entity(row: tuple[Any, ...]) -> Entity:
+    return Entity(entity_id=row[0], exists=bool(row[1]), state=row[2], updated_at=datetime.fromisoformat(row[3]))
