@@ -1,0 +1,5 @@
+"""`python -m devboxgpu` is `devboxgpu`."""
+
+from devboxgpu.main import main
+
+main()

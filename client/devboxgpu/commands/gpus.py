@@ -1,0 +1,18 @@
+"""`devboxgpu gpus`."""
+
+from __future__ import annotations
+
+import click
+
+from devboxgpu.commands.options import configured, connection_options, output_options
+
+
+@click.command(short_help="GPU types, prices, what is free.")
+@output_options
+@connection_options
+def gpus(*, output: str, query: str | None, endpoint: str | None, project: str | None, debug: bool) -> None:
+    """The GPU types that the project offers: regions, price an hour, how many are free now and for you."""
+    from devboxgpu.data_output import OFFER_COLUMNS, show
+
+    api = configured(endpoint=endpoint, project=project, debug=debug).control_plane()
+    show(api.list_offers(), output, query, columns=OFFER_COLUMNS, empty="the project offers no GPU type")

@@ -1,0 +1,162 @@
+"""Data on standard output: a table for people, JSON or tab-separated values for programs; JMESPath picks a part."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import click
+
+from devboxgpu.notices import Notices
+from devboxgpu.wire import Json, Money, instant_of, items_of, mapping_of, number_of, text_of
+from devboxgpu.wording import duration, money, printable
+
+BETWEEN_COLUMNS = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    title: str
+    value: Callable[[Json], object]
+
+
+def show(
+    data: object, output: str, query: str | None, *, columns: Sequence[Column] = (), empty: str = "nothing"
+) -> None:
+    """Writes the data. `columns` are for a list as the service gave it; a query's result brings its own."""
+    if query is not None:
+        data, columns = _pick(data, query), ()
+    if output == "json":
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        return
+    titles, rows = _rows(data, columns)
+    if output == "tsv":
+        for row in rows:
+            click.echo("\t".join(row))
+    elif not rows:
+        Notices().say(empty)
+    else:
+        click.echo(_table(titles, rows, bold=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+
+
+def _pick(data: object, query: str) -> object:
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        return jmespath.search(query, data)
+    except JMESPathError as error:
+        raise click.BadParameter(f"'{query}' cannot be evaluated: {error}", param_hint="--query") from None
+
+
+def _rows(data: object, columns: Sequence[Column]) -> tuple[list[str], list[list[str]]]:
+    if isinstance(data, Mapping):
+        return [], [[key, _cell(value)] for key, value in data.items() if value is not None]
+    if not isinstance(data, list):
+        return [], [[_cell(data)]] if data is not None else []
+    records = [item for item in data if isinstance(item, Mapping)]
+    if columns:
+        return [column.title for column in columns], [
+            [_cell(column.value(item)) for column in columns] for item in records
+        ]
+    if records and len(records) == len(data):
+        keys = list(dict.fromkeys(key for item in records for key in item))
+        return keys, [[_cell(item.get(key)) for key in keys] for item in records]
+    return [], [[_cell(part) for part in (item if isinstance(item, list) else [item])] for item in data]
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return printable(value)
+        case int() | float():
+            return str(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, bold: bool) -> str:
+    lines = [list(titles), *rows] if titles else list(rows)
+    count = max(len(line) for line in lines)
+    widths = [max((len(line[index]) for line in lines if index < len(line)), default=0) for index in range(count)]
+    texts = [
+        BETWEEN_COLUMNS.join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=False)).rstrip()
+        for line in lines
+    ]
+    if titles and bold:
+        texts[0] = click.style(texts[0], bold=True)
+    return "\n".join(texts)
+
+
+def _age(session: Json) -> str:
+    if (lasted_s := number_of(session, "durationSeconds")) is not None:
+        return duration(lasted_s)
+    created = instant_of(session, "createdAt")
+    ended = instant_of(session, "endedAt") or datetime.now(UTC)
+    return duration(max(0.0, (ended - created).total_seconds())) if created else ""
+
+
+def _state(session: Json) -> str:
+    more = text_of(session, "phase") if text_of(session, "state") == "Provisioning" else text_of(session, "endReason")
+    return f"{session.get('state')} ({more})" if more else str(session.get("state") or "")
+
+
+def _cost(session: Json) -> str:
+    cost = Money.read(mapping_of(session, "cost"), "amount")
+    return money(cost) if cost else ""
+
+
+def _stops(session: Json) -> str:
+    stops_at, reason = instant_of(session, "stopsAt"), text_of(session, "stopReason")
+    if stops_at is None:
+        return ""
+    shown = stops_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{shown} ({reason})" if reason else shown
+
+
+def _regions(offer: Json) -> str:
+    return ", ".join(text_of(region, "name") or "" for region in items_of(offer, "regions"))
+
+
+def _price(offer: Json) -> str:
+    prices = [Money.read(mapping_of(region, "price"), "amountPerHour") for region in items_of(offer, "regions")]
+    known = [price for price in prices if price is not None]
+    if not known:
+        return "unknown"
+    least, most = min(known, key=lambda price: price.amount), max(known, key=lambda price: price.amount)
+    return money(least) if least == most else f"{money(least)} to {money(most)}"
+
+
+def _wait(offer: Json) -> str:
+    wait_s = number_of(offer, "expectedWaitSeconds")
+    return duration(wait_s) if wait_s is not None else ""
+
+
+SESSION_COLUMNS = (
+    Column("SESSION", lambda session: session.get("id")),
+    Column("STATE", _state),
+    Column("USER", lambda session: session.get("user")),
+    Column("GPU", lambda session: session.get("gpuType")),
+    Column("REGION", lambda session: session.get("region")),
+    Column("AGE", _age),
+    Column("EST. COST", _cost),
+    Column("STOPS", _stops),
+)
+OFFER_COLUMNS = (
+    Column("GPU", lambda offer: offer.get("gpuType")),
+    Column("PRICE AN HOUR", _price),
+    Column("FREE", lambda offer: offer.get("freeNow")),
+    Column("FOR YOU", lambda offer: offer.get("freeForYou")),
+    Column("CAP", lambda offer: offer.get("maxConcurrent")),
+    Column("WAIT", _wait),
+    Column("REGIONS", _regions),
+    Column("DEFAULT", lambda offer: "default" if offer.get("default") else ""),
+)

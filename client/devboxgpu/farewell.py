@@ -1,0 +1,24 @@
+"""The last line: how long, on what, for how much, and how it ended."""
+
+from __future__ import annotations
+
+from devboxgpu.wire import Shell
+from devboxgpu.wording import cost_of, duration, money, printable
+
+
+def end_line(shell: Shell, closed: Shell | None, *, attached_s: float, exit_code: int, reason: str) -> str:
+    """One line about an attached shell. What the service said when it was closed is preferred to our own count."""
+    latest = closed or shell
+    lasted_s = latest.duration_s if latest.duration_s is not None else attached_s
+    price = latest.price_an_hour or shell.price_an_hour
+    cost = latest.cost or (cost_of(price, lasted_s) if price is not None else None)
+    session = latest.session or shell.session or latest.id
+    parts = [
+        f"session {session} ended",
+        duration(lasted_s),
+        latest.gpu_type or shell.gpu_type,
+        f"est. {money(cost)}" if cost is not None else None,
+        reason,
+        f"exit {exit_code}",
+    ]
+    return printable("devboxgpu: " + " · ".join(part for part in parts if part))

@@ -1,0 +1,64 @@
+"""The command's entry: the verbs, and how failures become words and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from devboxgpu import __version__
+from devboxgpu.commands.gpus import gpus
+from devboxgpu.commands.local import local
+from devboxgpu.commands.run import run
+from devboxgpu.commands.sessions import sessions
+from devboxgpu.commands.shell import shell
+from devboxgpu.commands.whoami import whoami
+from devboxgpu.errors import EXIT_CLIENT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, DevBoxGpuError
+from devboxgpu.notices import Notices
+
+GIVING_REMOTE_CODES = frozenset({"shell", "run"})
+"""Verbs whose exit codes are the remote's, so that every failure of ours, wrong words too, is 125."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="devboxgpu")
+def cli() -> None:
+    """A shell on a GPU from your Dev Box; when you leave, the GPU is gone and so is its bill.
+
+    Start with 'devboxgpu shell'. Exit codes of shell and run: the remote's; 125 where the control plane or this
+    command failed; 130 for Ctrl-C before the session is attached. Others: 0, 1 error, 2 usage, 3 not found.
+    """
+
+
+for verb in (shell, run, sessions, gpus, whoami, local):
+    cli.add_command(verb)
+
+
+def main() -> None:
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """The exit code of the command with these arguments; whatever is to be told has been told."""
+    gives_remote_code = bool(arguments) and arguments[0] in GIVING_REMOTE_CODES
+    try:
+        code = cli.main(arguments, prog_name="devboxgpu", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.UsageError as error:
+        error.show(sys.stderr)
+        return EXIT_CLIENT_FAILED if gives_remote_code else EXIT_USAGE
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except DevBoxGpuError as error:
+        Notices().say(str(error))
+        return EXIT_CLIENT_FAILED if gives_remote_code else error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone; the interpreter's own last flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

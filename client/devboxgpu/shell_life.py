@@ -1,0 +1,230 @@
+"""A shell from the first word to the last: opened, kept, attached, and closed whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from devboxgpu.activity import Activity
+from devboxgpu.api import ControlPlane, Opened
+from devboxgpu.attachment import Attachment, as_it_is, with_script
+from devboxgpu.blocking_io import StandardInput, StandardOutput
+from devboxgpu.connector import Connector
+from devboxgpu.console import Console
+from devboxgpu.errors import (
+    EXIT_CLIENT_FAILED,
+    ConfigurationError,
+    ConnectionLostError,
+    DevBoxGpuError,
+    RefusedError,
+    SessionEndedError,
+    StoppedBySignalError,
+    UnreachableError,
+)
+from devboxgpu.farewell import end_line
+from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
+from devboxgpu.notices import Notices
+from devboxgpu.opening import Opening, headline
+from devboxgpu.piped_session import PipedSession
+from devboxgpu.progress import Progress, progress_on
+from devboxgpu.remote_command import LOGIN_SHELL, READ_ONE_LINE, SCRIPT_SHELL, piped_script, terminal_script
+from devboxgpu.session_end import may_hide_a_stop, raise_if_over
+from devboxgpu.stop import Signals, Stop
+from devboxgpu.terminal_session import TerminalSession
+from devboxgpu.wire import Shell
+
+EXIT_OUTPUT_CLOSED = 141
+"""128 + SIGPIPE: nobody reads our output any more, as for any program in a pipeline."""
+OPEN_CALL_PATIENCE_S = 15.0
+HTTP_SERVER_ERROR = 500
+RENEWALS_A_LEASE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellPlan:
+    request: Mapping[str, object]
+    """The body of OpenShell."""
+    arguments: Sequence[str]
+    """The command to run; empty for a shell."""
+    on_terminal: bool
+    """Whether a person's terminal is attached, rather than standard input and output as they are."""
+
+
+class ShellLife:
+    """One use of one shell. Made and run within one event loop."""
+
+    def __init__(self, api: ControlPlane, plan: ShellPlan) -> None:
+        self._api, self._plan = api, plan
+        self._shell_id = "sh-" + base64.b32encode(os.urandom(15)).decode().lower()
+        self._console = Console()
+        self._notices = Notices()
+        self._activity = Activity()
+        self._connector = Connector(api, self._shell_id)
+        self._stdin, self._stdout = StandardInput(self._console.read), StandardOutput()
+        self._stop = Stop()
+        self._signals = Signals(self._stop, before_leaving=self._console.restore)
+        self._opening_call: asyncio.Task[Opened] | None = None
+        self._lease: LeaseKeeper | None = None
+        self._shell: Shell | None = None
+        self._told = ""
+        """What the headline said."""
+        self._attached_at: float | None = None
+
+    async def run(self) -> int:
+        """The exit code of the process; everything to be told has been told."""
+        self._signals.install()
+        exit_code, reason = EXIT_CLIENT_FAILED, ""
+        closed: Shell | None = None
+        try:
+            exit_code = await self._live()
+        except BrokenPipeError:
+            exit_code = EXIT_OUTPUT_CLOSED
+        except DevBoxGpuError as error:
+            exit_code, reason = self._explain(error)
+        finally:
+            # In every path, an unforeseen one too: the GPU must not stay behind.
+            closed = await self._close()
+        self._say_farewell(closed, exit_code, reason)
+        return exit_code
+
+    async def _live(self) -> int:
+        attachment = await self._stop.unless_stopped(self._open())
+        try:
+            exit_code = await self._use(attachment)
+        except ConnectionLostError:
+            await self._raise_if_stopped()
+            raise
+        if may_hide_a_stop(exit_code):
+            await self._raise_if_stopped()
+        return exit_code
+
+    async def _open(self) -> Attachment:
+        progress = progress_on(self._notices)
+        try:
+            progress.enter("Requested", f"project {self._api.project}")
+            call = asyncio.to_thread(self._api.open_shell, self._shell_id, self._plan.request)
+            self._opening_call = asyncio.create_task(call)
+            opened = await asyncio.shield(self._opening_call)
+            self._told = headline(self._api.project, opened.shell)
+            progress.headline(self._told)
+            self._keep_lease(opened.shell)
+            self._shell = await Opening(self._api, progress).follow(opened)
+            return await self._connect(self._shell, progress)
+        finally:
+            progress.abandon()
+
+    async def _connect(self, shell: Shell, progress: Progress) -> Attachment:
+        # Region and price are often known only now.
+        news = headline(self._api.project, shell).removeprefix(self._told).removeprefix(" · ")
+        progress.enter("Connecting", concluded=news)
+        attachment = await self._attach()
+        self._attached_at = time.monotonic()
+        self._activity.happened()
+        hint = "Enter ~? for keys" if self._plan.on_terminal else ""
+        progress.finish(" · ".join(part for part in (f"session {shell.session or shell.id}", hint) if part))
+        return attachment
+
+    async def _attach(self) -> Attachment:
+        size, arguments = self._console.size(), self._plan.arguments
+        if not self._plan.on_terminal:
+            script = piped_script(arguments or SCRIPT_SHELL, output_is_terminal=sys.stdout.isatty())
+            return await self._connector.attach(READ_ONE_LINE, with_script(size, script))
+        if arguments:
+            return await self._connector.attach(READ_ONE_LINE, with_script(size, terminal_script(arguments)))
+        return await self._connector.attach(LOGIN_SHELL, as_it_is(size))
+
+    async def _use(self, attachment: Attachment) -> int:
+        if self._plan.on_terminal:
+            session = TerminalSession(
+                console=self._console,
+                stdin=self._stdin,
+                stdout=self._stdout,
+                notices=self._notices,
+                activity=self._activity,
+                stop=self._stop,
+                session=(self._shell and self._shell.session) or "",
+            )
+            # A command is not run twice behind the person's back; a shell may be.
+            return await session.run(attachment, reattach=None if self._plan.arguments else self._attach)
+        piped = PipedSession(stdin=self._stdin, stdout=self._stdout, activity=self._activity)
+        self._signals.forward_interrupt = lambda count: self._forward_interrupt(piped, count)
+        return await self._stop.unless_stopped(piped.run(attachment))
+
+    def _forward_interrupt(self, piped: PipedSession, count: int) -> None:
+        piped.interrupt()
+        if count > 1:
+            self._notices.say("Ctrl-C went to the remote command; once more disconnects and stops the session")
+
+    def _keep_lease(self, shell: Shell) -> None:
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            loop.call_soon_threadsafe(self._notices.say, text)
+
+        first_s = DEFAULT_RENEWAL_S if shell.lease_s is None else shell.lease_s / RENEWALS_A_LEASE
+        self._lease = LeaseKeeper(
+            self._api,
+            self._shell_id,
+            activity=self._activity,
+            first_after_s=max(0.0, min(DEFAULT_RENEWAL_S, first_s)),
+            tell=tell,
+            ended=self._stop.request_from_thread,
+        )
+        self._lease.start()
+
+    async def _raise_if_stopped(self) -> None:
+        try:
+            raise_if_over(await asyncio.to_thread(self._api.get_shell, self._shell_id))
+        except (RefusedError, UnreachableError) as error:
+            self._notices.say(f"whether the session was stopped is unknown: {error}")
+
+    def _explain(self, error: DevBoxGpuError) -> tuple[int, str]:
+        """Tells the person; the exit code and the reason for the last line."""
+        if isinstance(error, StoppedBySignalError):
+            self._notices.say(
+                "cancelled: closing the shell (Ctrl-C leaves at once)" if self._attached_at is None else str(error)
+            )
+            return error.exit_code, ""
+        self._notices.say(str(error))
+        return EXIT_CLIENT_FAILED, error.reason if isinstance(error, SessionEndedError) else ""
+
+    async def _close(self) -> Shell | None:
+        """Closes the shell, if it can exist, and says what is left to the lease when that fails."""
+        if self._lease is not None:
+            self._lease.stop()
+        self._signals.forward_interrupt = None
+        if not await self._may_exist():
+            return None
+        try:
+            return await asyncio.to_thread(self._api.close_shell, self._shell_id)
+        except DevBoxGpuError as error:
+            self._notices.say(f"the shell could not be closed ({error}): its session ends when its lease lapses")
+            return None
+
+    async def _may_exist(self) -> bool:
+        """A request that is still under way is waited for, so that its shell is not created after it was closed."""
+        if self._opening_call is None:
+            return False
+        await asyncio.wait({self._opening_call}, timeout=OPEN_CALL_PATIENCE_S)
+        if not self._opening_call.done():
+            return True
+        match self._opening_call.exception():
+            case RefusedError(status=status):
+                return status >= HTTP_SERVER_ERROR
+            case UnreachableError(may_have_taken_hold=perhaps):
+                return perhaps
+            case ConfigurationError():
+                return False
+            case _:
+                return True
+
+    def _say_farewell(self, closed: Shell | None, exit_code: int, reason: str) -> None:
+        if self._shell is None or self._attached_at is None:
+            return
+        attached_s = time.monotonic() - self._attached_at
+        self._notices.line(end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason))

@@ -1,0 +1,85 @@
+"""The one reason why an open shell is left before its remote process ends: whoever has one first is heard."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from devboxgpu.errors import EXIT_INTERRUPTED, DevBoxGpuError, StoppedBySignalError
+
+Result = TypeVar("Result")
+FORWARDED_INTERRUPTS = 2
+"""How many Ctrl-C go to a remote command that reads a pipe before one is taken to be meant for this command."""
+
+
+class Stop:
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reason: asyncio.Future[DevBoxGpuError] = self._loop.create_future()
+
+    @property
+    def requested(self) -> bool:
+        return self._reason.done()
+
+    def request(self, reason: DevBoxGpuError) -> None:
+        if not self._reason.done():
+            self._reason.set_result(reason)
+
+    def request_from_thread(self, reason: DevBoxGpuError) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and everything with it
+            self._loop.call_soon_threadsafe(self.request, reason)
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """The work's result; when a stop is asked for first, the work is cancelled and the reason raised."""
+        task = asyncio.ensure_future(work)
+        try:
+            waited: set[asyncio.Future[Any]] = {task, self._reason}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise self._reason.result()
+        finally:
+            await cancelled(task)
+
+
+async def cancelled(task: asyncio.Task[Any]) -> None:
+    """Ends a task and waits for its end; what it raised is of no more interest."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
+
+
+class Signals:
+    """Turns the process's signals into stops. A second Ctrl-C leaves at once: the lease then ends the session."""
+
+    def __init__(self, stop: Stop, *, before_leaving: Callable[[], None]) -> None:
+        self._stop = stop
+        self._before_leaving = before_leaving
+        self._forwarded = 0
+        self.forward_interrupt: Callable[[int], None] | None = None
+        """Takes a Ctrl-C (and how many there were) while a remote command is attached without a terminal."""
+
+    def install(self) -> None:
+        loop = asyncio.get_running_loop()
+        if sys.platform == "win32":
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK):
+                signal.signal(number, lambda received, _frame: loop.call_soon_threadsafe(self._received, received))
+        else:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self._received, number)
+
+    def _received(self, number: int) -> None:
+        if number == signal.SIGINT and self._stop.requested:
+            self._before_leaving()
+            os._exit(EXIT_INTERRUPTED)
+        if number == signal.SIGINT and self.forward_interrupt and self._forwarded < FORWARDED_INTERRUPTS:
+            self._forwarded += 1
+            self.forward_interrupt(self._forwarded)
+            return
+        self._stop.request(StoppedBySignalError(number))

@@ -1,0 +1,191 @@
+"""The control plane's answers, as far as this command reads them. Unknown fields are ignored, absent ones are None."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Self
+
+from devboxgpu.errors import RefusedError
+
+Json = Mapping[str, object]
+
+
+def text_of(data: Json, key: str) -> str | None:
+    value = data.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def number_of(data: Json, key: str) -> float | None:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def mapping_of(data: Json, key: str) -> Json | None:
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else None
+
+
+def items_of(data: Json, key: str) -> list[Json]:
+    value = data.get(key)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def instant_of(data: Json, key: str) -> datetime | None:
+    """An RFC 3339 instant, aware; None when absent or not one."""
+    try:
+        at = datetime.fromisoformat(text_of(data, key) or "")
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    amount: Decimal
+    currency: str
+
+    @classmethod
+    def read(cls, data: Json | None, key: str) -> Self | None:
+        if data is None:
+            return None
+        try:
+            amount = Decimal(str(data.get(key)))
+        except InvalidOperation:
+            return None
+        return cls(amount=amount, currency=text_of(data, "currency") or "") if amount.is_finite() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why something failed, as the control plane words it."""
+
+    code: str
+    message: str
+    details: Json
+
+    @classmethod
+    def read(cls, data: Json | None) -> Self | None:
+        if data is None:
+            return None
+        details = mapping_of(data, "details") or next(iter(items_of(data, "details")), {})
+        code = text_of(data, "code") or "Unknown"
+        return cls(code=code, message=text_of(data, "message") or code, details=details)
+
+    def refusal(self) -> RefusedError:
+        return RefusedError(self.message, code=self.code, details=self.details)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    id: str
+    session: str | None
+    state: str
+    phase: str | None
+    attempt: int
+    gpu_type: str | None
+    region: str | None
+    end_reason: str | None
+    stop_reason: str | None
+    error: Problem | None
+    price_an_hour: Money | None
+    cost: Money | None
+    duration_s: float | None
+    lease_s: float | None
+    """How long the first lease lasts, by the service's own clock."""
+
+    @classmethod
+    def read(cls, data: Json) -> Self:
+        created, lapses = instant_of(data, "createdAt"), instant_of(data, "leaseExpiresAt")
+        return cls(
+            id=text_of(data, "id") or "",
+            session=text_of(data, "session"),
+            state=text_of(data, "state") or "Unknown",
+            phase=text_of(data, "phase"),
+            attempt=int(number_of(data, "attempt") or 1),
+            gpu_type=text_of(data, "gpuType"),
+            region=text_of(data, "region"),
+            end_reason=text_of(data, "endReason"),
+            stop_reason=text_of(data, "stopReason"),
+            error=Problem.read(mapping_of(data, "error")),
+            price_an_hour=Money.read(mapping_of(data, "price"), "amountPerHour"),
+            cost=Money.read(mapping_of(data, "cost"), "amount"),
+            duration_s=number_of(data, "durationSeconds"),
+            lease_s=(lapses - created).total_seconds() if created and lapses else None,
+        )
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {"Stopping", "Ended"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    status: str
+    phase: str | None
+    attempt: int
+    region: str | None
+    queue_position: int | None
+    error: Problem | None
+
+    @classmethod
+    def read(cls, data: Json) -> Self:
+        position = number_of(data, "queuePosition")
+        return cls(
+            status=text_of(data, "status") or "Unknown",
+            phase=text_of(data, "phase"),
+            attempt=int(number_of(data, "attempt") or 1),
+            region=text_of(data, "region"),
+            queue_position=None if position is None else int(position),
+            error=Problem.read(mapping_of(data, "error")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecAccess:
+    """A way into the session's container. The token is short-lived and is never printed or kept."""
+
+    url: str
+    token: str
+
+    @classmethod
+    def read(cls, data: Json) -> Self:
+        url, token = text_of(data, "execUrl"), text_of(data, "token")
+        if url is None or token is None:
+            raise RefusedError("the control plane answered ConnectShell without execUrl or token", code="BadAnswer")
+        return cls(url=url, token=token)
+
+    def __repr__(self) -> str:
+        return f"ExecAccess(url={self.url!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseWarning:
+    kind: str
+    message: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRenewal:
+    renew_after_s: float | None
+    warnings: tuple[LeaseWarning, ...]
+
+    @classmethod
+    def read(cls, data: Json) -> Self:
+        return cls(
+            renew_after_s=number_of(data, "renewAfterSeconds"),
+            warnings=tuple(
+                LeaseWarning(
+                    kind=text_of(item, "kind") or "",
+                    message=text_of(item, "message") or "",
+                    at=text_of(item, "at") or "",
+                )
+                for item in items_of(data, "warnings")
+            ),
+        )

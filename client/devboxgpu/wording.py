@@ -1,0 +1,84 @@
+"""How durations, money, phases and reasons read to a person."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from devboxgpu.wire import Money
+
+SECONDS_AN_HOUR = 3600
+
+DOING = {
+    "Requested": "Asking for a GPU",
+    "Waiting": "Waiting for a GPU",
+    "Creating": "Creating the session",
+    "Assigning": "Waiting for the GPU to be assigned",
+    "Pulling": "Pulling the image",
+    "Starting": "Starting the container",
+    "VerifyingGpu": "Checking the GPU",
+    "Connecting": "Connecting",
+}
+DONE = {
+    "Requested": "Admitted",
+    "Waiting": "Waited for a GPU",
+    "Creating": "Session created",
+    "Assigning": "GPU assigned",
+    "Pulling": "Image pulled",
+    "Starting": "Container started",
+    "VerifyingGpu": "GPU checked",
+    "Connecting": "Connected",
+}
+END_REASONS = {
+    "ShellsClosed": "its shells were closed",
+    "LeaseLapsed": "the control plane had not heard from this command for too long",
+    "Idle": "it was idle for longer than the project allows",
+    "MaxLifetime": "it reached the longest life that the project allows",
+    "StoppedByUser": "you stopped it",
+    "StoppedByAdministrator": "an administrator stopped it",
+    "ProjectDisabled": "GPU sessions were disabled for the project",
+    "BudgetExhausted": "the project's budget is used up",
+    "WaitTimedOut": "no GPU became free in time",
+    "Cancelled": "it was cancelled",
+    "NoCapacity": "Azure had no free GPU",
+    "ProvisioningFailed": "it could not be made ready",
+    "AppLost": "its container was lost",
+}
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `41 s`, `42 min 10 s`, `3 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < SECONDS_AN_HOUR:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // SECONDS_AN_HOUR} h {whole % SECONDS_AN_HOUR // 60} min"
+
+
+def money(value: Money) -> str:
+    """Two decimals, or four where two would say nothing: `0.41 USD`, `0.0012 USD`."""
+    places = Decimal("0.01") if value.amount >= Decimal("0.10") or value.amount == 0 else Decimal("0.0001")
+    return f"{value.amount.quantize(places, ROUND_HALF_UP)} {value.currency}".rstrip()
+
+
+def cost_of(price_an_hour: Money, seconds: float) -> Money:
+    """The estimate used when the service has not said what a session cost."""
+    amount = price_an_hour.amount * Decimal(str(seconds)) / SECONDS_AN_HOUR
+    return Money(amount=amount, currency=price_an_hour.currency)
+
+
+def end_reason(reason: str) -> str:
+    return END_REASONS.get(reason, f"reason {reason}")
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th."""
+    suffix = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere on one line and without control characters: it must not steer the person's terminal."""
+    return "".join(sign if sign.isprintable() else " " for sign in text).strip()

@@ -1,0 +1,182 @@
+"""An exec endpoint as Azure Container Apps speaks it, over a real pseudo-terminal, with switches for its faults."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import select
+import shlex
+import signal
+import struct
+import subprocess
+import termios
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+ROOM = 64
+
+
+class FakeExec:
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.tokens: set[str] = set()
+        self.path = os.defpath
+        self.read_size = 65536
+        self.refuse_handshakes: list[int] = []
+        self.not_ready_frames = 0
+        self.commands: list[str] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.largest_frame = 0
+        self.binary_frames: list[bytes] = []
+        self.open: dict[ServerConnection, subprocess.Popen[bytes]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self.port = 0
+
+    def use_as_sh(self, kind: str) -> None:
+        """Makes `sh` in the container another shell than the system's own."""
+        tools = self.home / f"sh-is-{kind}"
+        tools.mkdir()
+        (tools / "sh").symlink_to(f"/usr/bin/{kind}")
+        self.path = f"{tools}:{self.path}"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[FakeExec]:
+        thread = threading.Thread(target=self._run, daemon=True)
+        thread.start()
+        assert self._started.wait(10)
+        try:
+            yield self
+        finally:
+            self.kill_processes()
+            self._loop.call_soon_threadsafe(self._done.set)
+            thread.join(10)
+
+    def drop(self) -> None:
+        """Cuts every connection without a close frame, as a failing proxy does."""
+        for connection in list(self.open):
+            self._loop.call_soon_threadsafe(connection.transport.abort)
+
+    def kill_processes(self) -> None:
+        for process in list(self.open.values()):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        self._done = asyncio.Event()
+        async with serve(self._handle, "127.0.0.1", 0, process_request=self._admit, max_size=None) as server:
+            self.port = _port(server)
+            self._started.set()
+            await self._done.wait()
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self.refuse_handshakes:
+            return connection.respond(HTTPStatus(self.refuse_handshakes.pop(0)), "refused\n")
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+            return connection.respond(HTTPStatus.UNAUTHORIZED, "bad token\n")
+        return None
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        await connection.send(b"\x01Connecting to the container 'shell'...")
+        if self.not_ready_frames:
+            self.not_ready_frames -= 1
+            error = {"Error": {"Code": "ClusterExecEndpointWebSocketConnectionError", "Message": "status code '500'"}}
+            await connection.send(b"\x02" + json.dumps(error).encode())
+            return
+        command = parse_qs(urlsplit(connection.request.path).query)["command"][0]
+        self.commands.append(command)
+        process, master = self._spawn(command)
+        self.open[connection] = process
+        reading = asyncio.ensure_future(self._read(connection, process, master))
+        try:
+            await self._write(connection, master)
+        except ConnectionClosed:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGHUP)
+            await asyncio.wait({reading}, timeout=5)
+            self.open.pop(connection, None)
+            os.close(master)
+
+    def _spawn(self, command: str) -> tuple[subprocess.Popen[bytes], int]:
+        master, slave = pty.openpty()
+
+        def become_session_leader() -> None:
+            os.setsid()
+            for ignored in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(ignored, signal.SIG_DFL)  # a background test run ignores them, and so would its children
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+        environment = {"PATH": self.path, "HOME": str(self.home), "LANG": "C.UTF-8"}
+        process = subprocess.Popen(
+            shlex.split(command),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=self.home,
+            env=environment,
+            preexec_fn=become_session_leader,
+        )
+        os.close(slave)
+        return process, master
+
+    async def _read(self, connection: ServerConnection, process: subprocess.Popen[bytes], master: int) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while data := await asyncio.to_thread(_read_or_end, master, self.read_size):
+                await connection.send(b"\x00\x01" + data)
+            code = await asyncio.to_thread(process.wait)
+            code = 128 - code if code < 0 else code
+            if code:
+                message = f"command terminated with non-zero exit code: error executing command, exit code {code}. "
+                error = {"Error": {"Code": "ClusterExecFailure", "Message": message, "Details": None}}
+                await connection.send(b"\x02" + json.dumps(error).encode())
+            await connection.close(1000)
+
+    async def _write(self, connection: ServerConnection, master: int) -> None:
+        async for message in connection:
+            if isinstance(message, bytes):
+                self.binary_frames.append(message)
+            data = message.encode() if isinstance(message, str) else message
+            self.largest_frame = max(self.largest_frame, len(data) - 2)
+            if data[:2] == b"\x00\x00":
+                await asyncio.to_thread(_write_all, master, data[2:], self.open[connection])
+            elif data[:2] == b"\x00\x04":
+                size = json.loads(data[2:])
+                self.sizes.append((size["Width"], size["Height"]))
+                fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size["Height"], size["Width"], 0, 0))
+
+
+def _port(server: Server) -> int:
+    return int(next(iter(server.sockets)).getsockname()[1])
+
+
+def _read_or_end(descriptor: int, size: int) -> bytes:
+    try:
+        return os.read(descriptor, size)
+    except OSError:
+        return b""
+
+
+def _write_all(descriptor: int, data: bytes, process: subprocess.Popen[bytes]) -> None:
+    """Gives up when the process has ended: nobody makes room in its terminal any more."""
+    with contextlib.suppress(OSError):
+        while data and process.poll() is None:
+            if select.select([], [descriptor], [], 0.05)[1]:
+                # One byte more than there is room for would block for ever beside a process that has just ended.
+                data = data[os.write(descriptor, data[:ROOM]) :]

@@ -1,0 +1,277 @@
+"""`devboxgpu shell` at a terminal, as a person meets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import termios
+from collections.abc import Callable
+
+import pexpect
+import pytest
+from conftest import Terminal
+
+Eventually = Callable[[Callable[[], object]], None]
+PROMPT = "remote> "
+
+
+def opened(terminal: Terminal, *arguments: str, **environment: str) -> pexpect.spawn:
+    screen = terminal.spawn("shell", *arguments, **environment)
+    screen.expect_exact(PROMPT)
+    return screen
+
+
+def exit_code(screen: pexpect.spawn) -> int | None:
+    screen.expect(pexpect.EOF)
+    screen.close()
+    return screen.exitstatus
+
+
+def test_a_person_types_sees_and_leaves_with_the_remotes_exit_code(terminal: Terminal) -> None:
+    screen = opened(terminal)
+
+    screen.sendline("echo $((6*7)) héllo 🚀")
+    screen.expect_exact("42 héllo 🚀".encode())
+    screen.sendline("exit 7")
+    screen.expect_exact("session s-fake ended · 42 min 10 s · T4 · est. 0.41 USD · exit 7".encode())
+
+    assert exit_code(screen) == 7
+    assert terminal.plane.closed
+
+
+def test_phases_and_price_are_shown_before_the_prompt(terminal: Terminal) -> None:
+    screen = terminal.spawn("shell")
+
+    for text in (
+        "demo · T4 · westus3 · est. 1.56 USD/h",
+        "✔",
+        "GPU assigned",
+        "Image pulled",
+        "Connected",
+        "~?",
+        PROMPT,
+    ):
+        screen.expect_exact(text.encode())
+    screen.sendline("exit")
+
+    assert exit_code(screen) == 0
+
+
+def test_output_in_pieces_of_characters_reaches_the_screen_whole(terminal: Terminal) -> None:
+    terminal.plane.exec.read_size = 7
+    screen = opened(terminal)
+
+    screen.sendline("printf '%s\\n' $((2+2))-héééllo-🚀🚀🚀-ende")
+    screen.expect_exact("4-héééllo-🚀🚀🚀-ende".encode())
+    screen.sendline("exit")
+
+    assert exit_code(screen) == 0
+
+
+def test_the_size_is_told_at_first_and_at_every_change(terminal: Terminal, eventually: Eventually) -> None:
+    screen = opened(terminal)
+    screen.sendline("stty size")
+    screen.expect_exact("30 100")
+
+    screen.setwinsize(44, 133)
+    eventually(lambda: (133, 44) in terminal.plane.exec.sizes)
+
+    screen.sendline("stty size")
+    screen.expect_exact("44 133")
+    screen.sendline("exit")
+    assert exit_code(screen) == 0
+
+
+def test_ctrl_c_goes_to_the_remote_and_not_to_us(terminal: Terminal) -> None:
+    screen = opened(terminal)
+
+    screen.sendline("sleep 60; echo broken-$?")
+    screen.expect_exact("broken-$?")
+    screen.send("\x03")
+    screen.expect_exact(PROMPT)
+    screen.sendline("exit 4")
+
+    assert exit_code(screen) == 4
+
+
+def test_keys_that_are_no_text_arrive_unchanged(terminal: Terminal, eventually: Eventually) -> None:
+    screen = opened(terminal)
+    screen.sendline("stty raw -echo; head -c 3 | od -An -tx1; stty sane")
+    screen.expect_exact("stty sane")
+    screen.send(b"\xff\x00\xe9")
+    screen.expect_exact("ff 00 e9")
+    screen.sendline("exit")
+
+    assert exit_code(screen) == 0
+
+
+def test_a_paste_of_several_lines_arrives_whole(terminal: Terminal) -> None:
+    screen = opened(terminal)
+    words = "é" * 3000
+
+    screen.sendline("stty -icanon -echo; read -r line; echo got ${#line}; stty sane")
+    screen.expect_exact("stty sane")
+    screen.sendline(words)
+
+    screen.expect_exact("got 3000")
+    screen.sendline("exit")
+    assert exit_code(screen) == 0
+
+
+def test_the_escape_keys_disconnect_and_stop(terminal: Terminal) -> None:
+    screen = opened(terminal)
+
+    screen.send("\r~?")
+    screen.expect_exact("disconnect and stop the session")
+    screen.send("\r~.")
+
+    assert exit_code(screen) == 125
+    assert terminal.plane.closed
+
+
+def test_the_terminals_modes_are_restored_in_every_path(terminal: Terminal) -> None:
+    for end in (b"exit\r", b"\r~.", signal.SIGTERM):
+        terminal.plane.phases = []
+        screen = terminal.spawn("shell")
+        before = termios.tcgetattr(screen.child_fd)
+        screen.expect_exact(PROMPT)
+        assert termios.tcgetattr(screen.child_fd) != before
+
+        if isinstance(end, bytes):
+            screen.send(end)
+        else:
+            screen.kill(end)
+        screen.expect_exact("session s-fake ended")
+        after = termios.tcgetattr(screen.child_fd)
+
+        screen.expect(pexpect.EOF)
+        screen.close()
+        assert after == before
+
+
+def test_ctrl_c_while_the_session_is_made_cancels(terminal: Terminal) -> None:
+    terminal.plane.held_at = "Pulling"
+    screen = terminal.spawn("shell")
+    screen.expect_exact("GPU assigned")
+
+    screen.send("\x03")
+    screen.expect_exact("cancelled: closing the shell")
+
+    assert exit_code(screen) == 130
+    assert terminal.plane.closed
+
+
+def test_a_second_ctrl_c_leaves_at_once(terminal: Terminal, eventually: Eventually) -> None:
+    terminal.plane.held_at = "Pulling"
+    terminal.plane.close_allowed.clear()
+    screen = terminal.spawn("shell")
+    screen.expect_exact("GPU assigned")
+
+    screen.send("\x03")
+    screen.expect_exact("cancelled: closing the shell")
+    eventually(lambda: terminal.plane.made("DELETE", ""))
+    screen.send("\x03")
+
+    assert exit_code(screen) == 130
+    assert not terminal.plane.closed
+    terminal.plane.close_allowed.set()
+
+
+def test_a_dropped_connection_is_mended_in_the_same_session(terminal: Terminal) -> None:
+    screen = opened(terminal)
+
+    terminal.plane.exec.drop()
+    screen.expect_exact("connection lost, reconnecting")
+    screen.expect_exact("reconnected: a new shell in the same session s-fake")
+    screen.sendline("echo again-$((1+1))")
+    screen.expect_exact("again-2")
+    screen.sendline("exit 5")
+
+    assert exit_code(screen) == 5
+    assert len(terminal.plane.made("PUT", "")) == 1
+    assert len(terminal.plane.exec.tokens) == 2
+
+
+def test_a_full_screen_program_that_is_cut_off_gives_the_screen_back(terminal: Terminal) -> None:
+    screen = opened(terminal)
+    screen.sendline("printf '\\033[?1049h'; echo full-$((1+1))-screen")
+    screen.expect_exact("full-2-screen")
+
+    terminal.plane.exec.drop()
+
+    screen.expect_exact("\x1b[?1049l")
+    screen.expect_exact("reconnected")
+    screen.sendline("exit")
+    assert exit_code(screen) == 0
+
+
+def test_ctrl_c_while_reconnecting_gives_up(terminal: Terminal) -> None:
+    screen = opened(terminal)
+    terminal.plane.exec.refuse_handshakes = [503] * 1000
+
+    terminal.plane.exec.drop()
+    screen.expect_exact("connection lost, reconnecting")
+    screen.send("\x03")
+
+    assert exit_code(screen) == 125
+    assert terminal.plane.closed
+
+
+def test_a_session_stopped_under_the_shell_is_explained(terminal: Terminal) -> None:
+    screen = opened(terminal)
+
+    terminal.plane.end_session("StoppedByAdministrator")
+    terminal.plane.exec.drop()
+
+    screen.expect_exact("the session was stopped: an administrator stopped it")
+    screen.expect_exact("exit 125")
+    assert exit_code(screen) == 125
+
+
+def test_a_warning_appears_as_a_line_of_its_own(terminal: Terminal) -> None:
+    terminal.plane.renew_after_s = 0.1
+    screen = opened(terminal)
+
+    terminal.plane.warnings = [{"kind": "Idle", "message": "stops in 1 min\x1b]0;evil\x07", "at": "x"}]
+
+    screen.expect_exact("\r\ndevboxgpu: stops in 1 min ]0;evil\r\n")
+    screen.sendline("exit")
+    assert exit_code(screen) == 0
+
+
+def test_a_command_at_a_terminal_has_a_terminal(terminal: Terminal) -> None:
+    screen = terminal.spawn("run", "--", "sh", "-c", "test -t 0 && test -t 1 && stty size && echo it''s && exit 6")
+
+    screen.expect_exact("30 100")
+    screen.expect_exact("its")
+
+    assert exit_code(screen) == 6
+
+
+def test_a_command_is_not_run_a_second_time_when_the_connection_drops(terminal: Terminal) -> None:
+    screen = terminal.spawn("run", "--", "sh", "-c", "echo begun; sleep 60")
+    screen.expect_exact("begun")
+
+    terminal.plane.exec.drop()
+
+    assert exit_code(screen) == 125
+    assert len(terminal.plane.exec.commands) == 1
+
+
+@pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_without_colour_nothing_moves_either(terminal: Terminal, plain: dict[str, str]) -> None:
+    screen = terminal.spawn("run", "true", **plain)
+
+    screen.expect(pexpect.EOF)
+
+    assert b"\x1b" not in screen.before
+    assert b"GPU assigned (" in screen.before
+
+
+def test_closing_the_terminal_closes_the_shell(terminal: Terminal, eventually: Eventually) -> None:
+    screen = opened(terminal)
+
+    os.close(screen.child_fd)
+    screen.closed = True
+
+    eventually(lambda: terminal.plane.closed)

@@ -1,0 +1,177 @@
+"""`run`, and `shell` fed from a pipe: what goes in and comes out, byte for byte, against a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+
+import pytest
+from conftest import Terminal
+
+
+@pytest.mark.parametrize("kind", ["dash", "bash"])
+def test_a_script_from_a_pipe_runs_and_its_output_is_clean(terminal: Terminal, kind: str) -> None:
+    terminal.plane.exec.use_as_sh(kind)
+
+    done = terminal.run("shell", data=b"echo hello; echo problem >&2; exit 3\n")
+
+    assert (done.stdout, done.returncode) == (b"hello\nproblem\n", 3)
+    assert terminal.plane.closed
+
+
+def test_two_mebibytes_of_random_bytes_come_back_unchanged(terminal: Terminal) -> None:
+    data = os.urandom(2 << 20)
+
+    done = terminal.run("run", "--", "cat", data=data)
+
+    assert hashlib.sha256(done.stdout).hexdigest() == hashlib.sha256(data).hexdigest()
+    assert done.returncode == 0
+    assert terminal.plane.exec.largest_frame <= 2048
+    assert terminal.plane.exec.binary_frames == []
+
+
+def test_output_that_arrives_in_pieces_of_characters_is_put_together(terminal: Terminal) -> None:
+    terminal.plane.exec.read_size = 7
+    text = "héllo 🚀 " * 50
+
+    assert terminal.run("run", "--", "cat", data=text.encode()).stdout.decode() == text
+
+
+def test_arguments_arrive_exactly_as_given(terminal: Terminal) -> None:
+    arguments = ["a  b", "*", "it's", '"', "é🚀", "$HOME", "", "-x", "--", "new\nline", "\\", "a=b", "~"]
+
+    done = terminal.run("run", "--", "printf", "<%s>\\n", *arguments)
+
+    assert done.stdout.decode() == "".join(f"<{argument}>\n" for argument in arguments)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["sh", "-c", "exit 42"], 42),
+        (["sh", "-c", "kill -9 $$"], 137),
+        (["no-such-program"], 127),
+        (["/etc/passwd"], 126),
+        (["exit", "5"], 127),
+        (["true"], 0),
+    ],
+)
+def test_the_exit_code_is_the_commands(terminal: Terminal, command: list[str], code: int) -> None:
+    assert terminal.run("run", "--", *command).returncode == code
+
+
+def test_a_command_that_does_not_read_all_of_its_input_ends_when_it_ends(terminal: Terminal) -> None:
+    done = terminal.run("run", "head", "-c", "5", data=b"12345" + os.urandom(1 << 20))
+
+    assert (done.stdout, done.returncode) == (b"12345", 0)
+
+
+def test_the_program_sees_no_terminal_where_our_output_is_none(terminal: Terminal) -> None:
+    done = terminal.run("run", "--", "sh", "-c", "test -t 0; echo $?; test -t 1; echo $?; test -t 2; echo $?")
+
+    assert done.stdout == b"1\n1\n1\n"
+
+
+def test_input_is_passed_on_as_it_comes_and_not_at_its_end(terminal: Terminal) -> None:
+    process = terminal.start("run", "--", "cat")
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    for word in (b"one\n", b"two\n"):
+        process.stdin.write(word)
+        process.stdin.flush()
+        assert process.stdout.readline() == word
+    process.communicate(timeout=20)
+
+    assert process.returncode == 0
+
+
+def test_messages_without_a_terminal_are_plain_lines_on_standard_error(terminal: Terminal) -> None:
+    done = terminal.run("run", "true")
+
+    lines = done.stderr.decode().splitlines()
+    assert all(line.startswith("devboxgpu: ") for line in lines)
+    assert b"\x1b" not in done.stderr
+    assert b"\r" not in done.stderr
+    assert "devboxgpu: demo · T4 · westus3 · est. 1.56 USD/h" in lines
+    assert any(line.startswith("devboxgpu: GPU assigned (") for line in lines)
+    assert lines[-1] == "devboxgpu: session s-fake ended · 42 min 10 s · T4 · est. 0.41 USD · exit 0"
+
+
+def test_the_request_holds_what_the_flags_say(terminal: Terminal) -> None:
+    terminal.run("run", "--gpu", "A100", "--region", "swedencentral", "--name", "n", "--label", "team=ml", "--", "true")
+
+    body = terminal.plane.made("PUT", "")[0].body
+    assert body is not None
+    assert body.pop("origin")
+    assert body == {"gpuType": "A100", "region": "swedencentral", "sessionName": "n", "labels": {"team": "ml"}}
+
+
+@pytest.mark.parametrize("kind", ["dash", "bash"])
+def test_interrupt_reaches_the_remote_command(terminal: Terminal, kind: str) -> None:
+    terminal.plane.exec.use_as_sh(kind)
+    script = "trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.05; done"
+    process = terminal.start("run", "--", "sh", "-c", script)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+
+    process.send_signal(signal.SIGINT)
+
+    output, _ = process.communicate(timeout=20)
+    assert (output, process.returncode) == (b"caught\n", 9)
+
+
+def test_a_command_that_ignores_interrupts_is_left_at_the_third(terminal: Terminal) -> None:
+    script = "trap 'echo no' INT; echo ready; while :; do sleep 0.05; done"
+    process = terminal.start("run", "--", "sh", "-c", script)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == b"no\n"
+    process.send_signal(signal.SIGINT)
+
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert terminal.plane.closed
+
+
+def test_when_nobody_reads_our_output_any_more_the_session_is_closed(terminal: Terminal) -> None:
+    process = terminal.start("run", "--", "sh", "-c", "while :; do echo more; done")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"more\n"
+
+    process.stdout.close()
+
+    assert process.wait(timeout=20) == 141
+    assert terminal.plane.closed
+
+
+def test_a_connection_that_drops_under_a_command_never_ends_well(terminal: Terminal) -> None:
+    process = terminal.start("run", "--", "sh", "-c", "echo started; sleep 60")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"started\n"
+
+    terminal.plane.exec.drop()
+
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 125
+    assert b"connection to the session was lost" in errors
+    assert len(terminal.plane.exec.commands) == 1
+    assert terminal.plane.closed
+
+
+def test_a_container_without_the_tools_says_what_is_missing(terminal: Terminal) -> None:
+    tools = terminal.plane.exec.home / "bin"
+    tools.mkdir()
+    for name in ("sh", "head", "base64"):
+        (tools / name).symlink_to(f"/usr/bin/{name}")
+    terminal.plane.exec.path = str(tools)
+
+    done = terminal.run("run", "true")
+
+    assert done.returncode == 125
+    assert b"must have sh, stty, head and base64" in done.stderr
+    assert terminal.plane.closed
