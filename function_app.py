@@ -24,13 +24,16 @@ warnings.filterwarnings("ignore", "Potential duplicate Task completion")  # a wa
 
 
 def operation(entry: Operation) -> None:
-    """Register one operation of the API as a function of its own."""
+    """Register one operation of the API as a function of its own; only those that command get the durable client."""
 
-    async def serve(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        return await bridge.serve(entry, req, client)
+    def answer(req: func.HttpRequest) -> func.HttpResponse:
+        return bridge.serve_reading(entry, req)
 
-    serve.__name__ = entry.name
-    bound = app.durable_client_input(client_name="client")(serve)
+    async def command(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        return await bridge.serve_command(entry, req, client)
+
+    answer.__name__ = command.__name__ = entry.name
+    bound = app.durable_client_input(client_name="client")(command) if entry.commands else answer
     app.function_name(entry.name)(app.route(route=entry.route, methods=[entry.method])(bound))
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
+from activities.stopping import TOLD
 from activities.turn import Move, Turn, take_turn
 from shared.domain.admission import Wish, refusal
-from shared.domain.errors import ErrorCode, Problem
+from shared.domain.errors import Problem
 from shared.domain.events import EventType
-from shared.domain.lease import reason_to_stop
-from shared.domain.records import hold_facts
-from shared.domain.settings import GpuSettings
 from shared.domain.states import EndReason, Phase, SessionState
 from shared.ports.sessions import ledger_of, ledger_update
 from shared.ports.tables import StorageUnavailable
@@ -26,13 +23,12 @@ def admit_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
 
 def _decide(turn: Turn) -> Move:
     session, sessions = turn.session, turn.world.sessions
-    stop = session.stop_reason or reason_to_stop(hold_facts(session, turn.shells(), timedelta(0)), turn.now)
-    if stop is not None:
-        return _end(turn, stop, Problem(code=ErrorCode.CANCELLED, message="The request was cancelled before it began."))
-    stored_settings, ledger = sessions.settings(session.project), sessions.ledger(session.project)
+    if (reason := turn.reason_to_stop()) is not None:
+        return _end(turn, reason, None)
+    ledger = sessions.ledger(session.project)
     if ledger is None:
         raise StorageUnavailable(f"project {session.project} has no ledger")
-    settings = stored_settings.row.settings if stored_settings else GpuSettings()
+    settings = ledger.row.policy
     refused = refusal(settings, ledger_of(ledger.row), Wish(user=session.user, gpu_type=session.gpu_type))
     if refused is not None:
         return _end(turn, EndReason.REFUSED, refused)
@@ -55,16 +51,17 @@ def _decide(turn: Turn) -> Move:
     )
 
 
-def _end(turn: Turn, reason: EndReason, problem: Problem) -> Move:
-    """End a session that never held a GPU."""
+def _end(turn: Turn, reason: EndReason, problem: Problem | None) -> Move:
+    """End a session that never held a GPU. To be cancelled or given up is no error."""
+    message = problem.message if problem else TOLD.get(reason, "")
     return turn.go(
         SessionState.ENDED,
         EventType.SESSION_ENDED,
-        changes=turn.shell_updates(stop_reason=reason, stop_message=problem.message),
+        changes=turn.shell_updates(stop_reason=reason, stop_message=message),
         ended_at=turn.now,
         end_reason=reason,
-        error_code=problem.code,
-        error_message=problem.message,
+        error_code=problem.code if problem else None,
+        error_message=problem.message if problem else None,
         metered_s=0,
         phase=None,
     )

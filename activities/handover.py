@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -67,8 +66,3 @@ def book_if_current(world: World, project: ProjectId, session: SessionId, epoch:
         return True if world.sessions.commit(project, changes) else None
 
     return until_settled(attempt)
-
-
-def booked_long_ago(booked_at: datetime, world: World) -> bool:
-    """Tell whether a driver that is missing may be taken for lost: a start is sometimes seen late."""
-    return world.now() - booked_at > world.settings.driver_grace

@@ -11,8 +11,6 @@ from activities.provisioning import missing_app
 from activities.stopping import stop_if_told
 from activities.turn import Move, Turn, take_turn
 from shared.domain import names
-from shared.domain.lease import deadline
-from shared.domain.records import hold_facts
 from shared.domain.states import SessionState
 from shared.ports.container_apps import ArmUnknown, Gone
 from shared.ports.sessions import SessionView
@@ -37,8 +35,7 @@ def _tend(turn: Turn) -> Move:
             return missing_app(turn)
     except ArmUnknown:
         pass  # unknown is not gone: the session goes on, and is looked at again
-    grace = timedelta(seconds=turn.session.lease_grace_s)
-    left = deadline(hold_facts(turn.session, turn.shells(), lease_grace=grace)).at - turn.now
+    left = turn.end().at - turn.now
     pause = min(left + timedelta(seconds=AFTER_DEADLINE_S), turn.world.settings.window)
     return turn.stay(max(AFTER_DEADLINE_S, pause.total_seconds()), missing_since=None)
 
@@ -58,4 +55,4 @@ def _under_present_policy(turn: Turn) -> Turn:
         return turn
     view = turn.view
     changed = Stored(view.session.key, tightened, view.session.etag)
-    return Turn(world=turn.world, order=turn.order, view=SessionView(changed, view.shells, view.wakes), now=turn.now)
+    return Turn(world=turn.world, order=turn.order, view=SessionView(changed, view.wakes), now=turn.now)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import groupby
 
 import msgspec
 
-from activities.handover import adopt, booked_long_ago
+from activities.handover import adopt
 from shared.domain import names
 from shared.domain.driving import Drive
 from shared.domain.events import PUBLISHED
@@ -20,7 +22,7 @@ from shared.domain.records import OutboxRow, SessionRow, WakeRow
 from shared.ports.drivers import Drivers, DriverState, DriverUnknown
 from shared.ports.event_topic import TopicUnavailable
 from shared.ports.sessions import CORE
-from shared.ports.tables import Delete, Insert, StorageUnavailable, Stored, Update
+from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Update
 from shared.ports.world import World
 
 log = logging.getLogger("devboxgpu.keeping")
@@ -41,31 +43,37 @@ def drain_outbox(world: World) -> int:
     """Publish what waits and copy it to the audit; delete only what both have taken. Return how many left."""
     waiting = world.sessions.tables.scan_all(CORE, names.OUTBOX_EVENTS, OutboxRow)
     drained = 0
-    for start in range(0, len(waiting), BATCH):
-        batch = [(ProjectId(partition), stored) for partition, stored in waiting[start : start + BATCH]]
-        told = [
-            (project, _event_id(project, row), row.row) for project, row in batch if row.row.event_type in PUBLISHED
-        ]
-        try:
-            if told:
-                world.topic.publish(told)
-            for project, stored in batch:
-                _audit(world, project, stored)
-                drained += world.sessions.commit(project, [Delete(stored.key, stored.etag)])
-        except (TopicUnavailable, StorageUnavailable) as trouble:
-            log.warning("outbox.kept waiting=%d why=%s", len(waiting) - drained, trouble)
-            break
+    for (partition, _), group in groupby(waiting, key=lambda entry: (entry[0], entry[1].row.at.date())):
+        entries = [stored for _, stored in group]
+        for start in range(0, len(entries), BATCH):
+            batch, project = entries[start : start + BATCH], ProjectId(partition)
+            try:
+                _publish(world, project, batch)
+                _audit(world, project, batch)
+                drained += _commit_all_or_each(world, CORE, project, [Delete(row.key, row.etag) for row in batch])
+            except (TopicUnavailable, StorageUnavailable) as trouble:
+                log.warning("outbox.kept waiting=%d why=%s", len(waiting) - drained, trouble)
+                return drained
     return drained
 
 
-def _event_id(project: ProjectId, stored: Stored[OutboxRow]) -> str:
-    return f"{project}.{stored.key}"
+def _publish(world: World, project: ProjectId, batch: list[Stored[OutboxRow]]) -> None:
+    told = [(project, f"{project}.{row.key}", row.row) for row in batch if row.row.event_type in PUBLISHED]
+    if told:
+        world.topic.publish(told)
 
 
-def _audit(world: World, project: ProjectId, stored: Stored[OutboxRow]) -> None:
-    """Insert the audit row under the outbox row's own key: a second time finds the first."""
-    partition = f"{project}~{stored.row.at:%Y%m%d}"
-    world.sessions.tables.commit("audit", partition, [Insert(stored.key, stored.row)])
+def _audit(world: World, project: ProjectId, batch: list[Stored[OutboxRow]]) -> None:
+    """Insert the audit rows under the outbox rows' own keys: a second time finds the first."""
+    partition = f"{project}~{batch[0].row.at:%Y%m%d}"
+    _commit_all_or_each(world, "audit", partition, [Insert(stored.key, stored.row) for stored in batch])
+
+
+def _commit_all_or_each(world: World, table: str, partition: str, changes: Sequence[Change]) -> int:
+    """Commit in one transaction, or one by one where some were done before; return how many were done now."""
+    if world.sessions.tables.commit(table, partition, changes):
+        return len(changes)
+    return sum(world.sessions.tables.commit(table, partition, [change]) for change in changes)
 
 
 async def repeat_wakes(world: World, drivers: Drivers) -> set[str]:
@@ -117,9 +125,10 @@ async def replace_lost_drivers(world: World, drivers: Drivers, deaf: set[str]) -
 
 
 async def _is_lost(world: World, drivers: Drivers, row: SessionRow) -> bool:
+    """Tell whether the session's driver is gone. It is asked for only when the session is overdue for a look."""
+    expected_at = row.next_look_at or row.booked_at
+    overdue = world.now() - expected_at
+    if overdue <= world.settings.driver_grace:
+        return False
     state = await drivers.state(Drive(project=row.project, session=row.session, epoch=row.epoch))
-    if state is DriverState.OVER:
-        return True
-    if state is DriverState.MISSING:
-        return booked_long_ago(row.booked_at, world)
-    return row.next_look_at is not None and world.now() - row.next_look_at > SILENT_AFTER
+    return state is not DriverState.ALIVE or overdue > SILENT_AFTER

@@ -23,11 +23,13 @@ from shared.domain.provisioning import (
 )
 from shared.domain.records import SessionRow
 from shared.domain.states import Phase, SessionState
+from shared.ports.clock import elapsed_s
 from shared.ports.container_apps import Accepted, AppSpec, ArmUnknown, Gone, GpuProved, Later, NoGpu
 from shared.ports.world import World
 
 PROVISIONING = frozenset({SessionState.PROVISIONING})
 MISSING_AGAIN_S = 1.0
+HELD_UP_S = 1.0
 EXPIRY_MARGIN = timedelta(minutes=15)
 
 
@@ -44,14 +46,16 @@ def look_at_app(wire: dict[str, Any], world: World) -> dict[str, Any]:
 def create(turn: Turn) -> Move:
     """Return the move that follows from asking Azure for the app."""
     session, world = turn.session, turn.world
-    if (stopped := stop_if_told(turn)) is not None:
-        return stopped
+    if session.stop_reason is not None:
+        return stop_for(turn, session.stop_reason, None)
     if session.app_put_at is not None:
         return turn.stay(0.0)
     world.sessions.note_project(session.project, session.session)
+    asked_at_s = elapsed_s()
     match world.apps.create(app_spec(world, session)):
         case Accepted():
-            _undo_if_too_late(turn)
+            if elapsed_s() - asked_at_s > HELD_UP_S or world.now() - turn.now > timedelta(seconds=HELD_UP_S):
+                _undo_if_too_late(turn)
             return turn.stay(0.0, app_put_at=turn.now)
         case Later(after_s=after_s, why=why):
             return _past_deadline(turn, Phase.CREATING, why) or turn.stay(after_s)
@@ -120,7 +124,7 @@ def missing_app(turn: Turn) -> Move:
 
 
 def _prove(turn: Turn, seen: AppSeen) -> Move:
-    match turn.world.apps.prove_gpu(names.app_name(turn.session.session)):
+    match turn.world.apps.prove_gpu(names.app_name(turn.session.session), seen.exec_url):
         case GpuProved():
             return _run(turn, seen)
         case NoGpu(shown=shown):
@@ -151,11 +155,12 @@ def _run(turn: Turn, seen: AppSeen) -> Move:
 def _again(turn: Turn, phase: Phase, seen: AppSeen) -> Move:
     session = turn.session
     moved_on = phase is not session.phase
+    looks = 0 if moved_on else session.looks
     return turn.stay(
-        seconds_to_next_look(session.looks),
+        seconds_to_next_look(looks, phase),
         phase=phase,
         phase_since=turn.now if moved_on else session.phase_since,
-        looks=session.looks + 1,
+        looks=looks + 1,
         missing_since=None,
         replica_started_at=session.replica_started_at or seen.replica_started_at,
     )

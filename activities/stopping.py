@@ -9,10 +9,8 @@ from activities.turn import Move, Turn, take_turn
 from shared.domain import names
 from shared.domain.errors import Problem
 from shared.domain.events import EventType
-from shared.domain.lease import reason_to_stop
 from shared.domain.pricing import metered_seconds
 from shared.domain.provisioning import AppSeen, seconds_to_next_look
-from shared.domain.records import hold_facts
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import Accepted, ArmUnknown, Gone, Later
 from shared.ports.sessions import ledger_of, ledger_update
@@ -40,11 +38,8 @@ def remove_app(wire: dict[str, Any], world: World) -> dict[str, Any]:
 
 
 def stop_if_told(turn: Turn) -> Move | None:
-    """Return the stop that a command, a closed shell, a lapsed lease, idleness or age demands; None to go on."""
-    grace = timedelta(seconds=turn.session.lease_grace_s)
-    reason = turn.session.stop_reason or reason_to_stop(
-        hold_facts(turn.session, turn.shells(), lease_grace=grace), turn.now
-    )
+    """Return the stop that is due now; None to go on."""
+    reason = turn.reason_to_stop()
     return stop_for(turn, reason, None) if reason is not None else None
 
 

@@ -16,8 +16,9 @@ import msgspec
 
 from shared.domain.driving import Facts, Order
 from shared.domain.events import EventType
-from shared.domain.records import SessionRow, ShellRow
-from shared.domain.states import SessionState, check_transition
+from shared.domain.lease import Deadline, deadline
+from shared.domain.records import SessionRow, ShellRow, hold_facts
+from shared.domain.states import EndReason, SessionState, check_transition
 from shared.ports.sessions import (
     SessionView,
     outbox,
@@ -25,7 +26,7 @@ from shared.ports.sessions import (
     taken_wakes,
     until_settled,
 )
-from shared.ports.tables import Change, Update
+from shared.ports.tables import Change, Stored, Update
 from shared.ports.world import World
 
 DRIVER = "control-plane"
@@ -72,11 +73,24 @@ class Turn:
     def shell_updates(self, **changed: Any) -> tuple[Change, ...]:
         """Return the same change to every shell of the session, each only if it is still as it was read."""
         return tuple(
-            Update(shell.key, msgspec.structs.replace(shell.row, **changed), shell.etag) for shell in self.view.shells
+            Update(shell.key, msgspec.structs.replace(shell.row, **changed), shell.etag) for shell in self.shells()
         )
 
-    def shells(self) -> list[ShellRow]:
-        return self.view.shell_rows
+    def shells(self) -> list[Stored[ShellRow]]:
+        """Return the session's shells, read after its row: a write of both is refused if either has moved."""
+        return self.world.sessions.shells_in(self.session)
+
+    def end(self) -> Deadline:
+        """Return when, and why, this session stops if nothing more happens."""
+        grace = timedelta(seconds=self.session.lease_grace_s)
+        return deadline(hold_facts(self.session, [shell.row for shell in self.shells()], grace))
+
+    def reason_to_stop(self) -> EndReason | None:
+        """Return the reason that a command, a closed shell, a lapsed lease, idleness or age gives to stop now."""
+        if self.session.stop_reason is not None:
+            return self.session.stop_reason
+        end = self.end()
+        return end.reason if end.at <= self.now else None
 
 
 Body = Callable[[Turn], Move]
@@ -113,7 +127,7 @@ def _write(turn: Turn, move: Move) -> bool:
     """Write the move with the marks of this turn: its round, the next wait's name, the wake-ups seen."""
     pause = min(timedelta(seconds=move.pause_s), LONGEST_PAUSE)
     row = msgspec.structs.replace(
-        move.session, round=turn.order.round, wake=turn.order.wake, next_look_at=turn.now + pause
+        move.session, round=turn.order.round, wake=turn.order.wake, wakes=0, next_look_at=turn.now + pause
     )
     changes: list[Change] = [session_update(turn.view.session, row), *move.changes, *taken_wakes(turn.view)]
     if move.event is not None:

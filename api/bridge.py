@@ -9,6 +9,7 @@ from typing import Any
 import azure.functions as func
 
 from activities.keeping import raise_wake
+from api.call import Reply
 from api.operations import Operation
 from api.serve import answer, rendered
 from shared.ports.drivers import Drivers, DriverUnknown, DurableDrivers
@@ -17,15 +18,26 @@ from shared.ports.world import World, world
 log = logging.getLogger("devboxgpu.api")
 
 
-async def serve(operation: Operation, request: func.HttpRequest, client: Any) -> func.HttpResponse:
-    """Answer one request. Handlers block on storage, so they run beside the worker's loop."""
-    return await serve_with(operation, request, await asyncio.to_thread(world), DurableDrivers(client))
+def serve_reading(operation: Operation, request: func.HttpRequest) -> func.HttpResponse:
+    """Answer a request that asks nothing of the durable engine, in a thread of the worker's."""
+    return rendered(answer(operation, request, world()), request)
+
+
+async def serve_command(operation: Operation, request: func.HttpRequest, client: Any) -> func.HttpResponse:
+    """Answer a request that commands. Handlers block on storage, so they run beside the worker's loop."""
+    reply = await asyncio.to_thread(lambda: answer(operation, request, world()))
+    return await _carried_out(reply, request, DurableDrivers(client), world())
 
 
 async def serve_with(
     operation: Operation, request: func.HttpRequest, ports: World, drivers: Drivers
 ) -> func.HttpResponse:
+    """Answer one request with these ports and drivers."""
     reply = await asyncio.to_thread(answer, operation, request, ports)
+    return await _carried_out(reply, request, drivers, ports)
+
+
+async def _carried_out(reply: Reply, request: func.HttpRequest, drivers: Drivers, ports: World) -> func.HttpResponse:
     if reply.start is not None:
         try:
             await drivers.start(reply.start)

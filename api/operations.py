@@ -43,6 +43,7 @@ class Operation:
     body_required: bool = False
     query: tuple[str, ...] = ()
     versioned: bool = True
+    commands: bool = False  # whether the durable engine is asked for something after the answer is decided
 
 
 _SHELL = "projects/{project}/users/{user}/shells/{shell}"
@@ -51,7 +52,7 @@ _SETTINGS = "projects/{project}/gpuSettings"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        name="OpenShell", method="PUT", route=_SHELL, who=Who.SELF, handler=shells.open_shell,
+        name="OpenShell", commands=True, method="PUT", route=_SHELL, who=Who.SELF, handler=shells.open_shell,
         summary="Open a shell on a GPU under an id that the client chooses.",
         body=OpenShellRequest, answers={200: ShellView, 201: ShellView},
     ),
@@ -64,7 +65,8 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=shells.list_shells, summary="List a user's shells, newest first.", answers={200: ShellList},
     ),
     Operation(
-        name="CloseShell", method="DELETE", route=_SHELL, who=Who.SELF_OR_ADMIN, handler=shells.close_shell,
+        name="CloseShell", commands=True, method="DELETE", route=_SHELL, who=Who.SELF_OR_ADMIN,
+        handler=shells.close_shell,
         summary="Close a shell. The last one to close ends its session.", answers={202: ShellView, 204: None},
     ),
     Operation(
@@ -85,7 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=sessions.get_session, summary="Read a session.", answers={200: SessionView},
     ),
     Operation(
-        name="StopSession", method="POST", route=_SESSIONS + "/{session}/stop", who=Who.ANYONE_SIGNED_IN,
+        name="StopSession", commands=True, method="POST", route=_SESSIONS + "/{session}/stop", who=Who.ANYONE_SIGNED_IN,
         handler=sessions.stop_session, summary="Stop a session.",
         body=StopSessionRequest, answers={202: SessionView},
     ),
@@ -94,12 +96,12 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Read a project's GPU settings.", answers={200: GpuSettings, 304: None},
     ),
     Operation(
-        name="ReplaceSettings", method="PUT", route=_SETTINGS, who=Who.ADMIN,
+        name="ReplaceSettings", commands=True, method="PUT", route=_SETTINGS, who=Who.ADMIN,
         handler=project_settings.replace_settings, summary="Replace a project's GPU settings.",
         body=GpuSettings, body_required=True, answers={200: GpuSettings, 201: GpuSettings},
     ),
     Operation(
-        name="UpdateSettings", method="PATCH", route=_SETTINGS, who=Who.ADMIN,
+        name="UpdateSettings", commands=True, method="PATCH", route=_SETTINGS, who=Who.ADMIN,
         handler=project_settings.update_settings, summary="Change some of a project's GPU settings (merge patch).",
         body=dict, body_required=True, answers={200: GpuSettings, 201: GpuSettings},
     ),

@@ -91,13 +91,13 @@ def _commit(call: Call, stored: Stored[SettingsRow] | None, row: SettingsRow) ->
     ]
     if stored is None:
         changes.append(Insert(names.SETTINGS_KEY, row))
-        changes.append(Insert(names.LEDGER_KEY, LedgerRow(project=call.project, revision=1)))
+        changes.append(Insert(names.LEDGER_KEY, LedgerRow(project=call.project, revision=1, policy=row.settings)))
     else:
         ledger = sessions.ledger(call.project)
         if ledger is None:
             return None
         changes.append(Update(stored.key, row, stored.etag))
-        guard = msgspec.structs.replace(ledger.row, revision=ledger.row.revision + 1)
+        guard = msgspec.structs.replace(ledger.row, revision=ledger.row.revision + 1, policy=row.settings)
         changes.append(Update(ledger.key, guard, ledger.etag))
     if not sessions.commit(call.project, changes):
         return None

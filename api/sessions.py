@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from api.call import Call, Reply
-from api.views import OPEN, STOP, operation_view, session_view
+from api.views import OPEN, STOP, operation_view, poll_ms, session_view
 from api.wire import SessionList, StopSessionRequest
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType, session_facts
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import EndReason, SessionState
-from shared.ports.sessions import CORE, new_wake, outbox_entry, session_update, until_settled
+from shared.ports.sessions import new_wake, outbox_entry, session_update, until_settled
 from shared.ports.tables import Change, Stored
 
 LARGEST_PAGE = 1000
@@ -22,8 +22,9 @@ DEFAULT_PAGE = 100
 def list_sessions(call: Call) -> Reply:
     """List the project's sessions, newest first: the caller's own, or all of them for an administrator."""
     wanted = _state_filter(call.query.get("state"))
-    owner = names.user_id(call.query["user"]) if "user" in call.query else None
-    if "user" in call.query and owner is None:
+    asked = call.query.get("user", "")
+    owner = call.caller.user if asked == "me" else names.user_id(asked)
+    if asked and owner is None:
         raise Refused(400, ErrorCode.INVALID_PARAMETER, f"'user' must be {names.USER_RULE}.", target="user")
     rows = [
         row
@@ -70,11 +71,7 @@ def _page(call: Call, rows: list[SessionRow]) -> Reply:
 
 
 def _shells_of(call: Call, row: SessionRow) -> list[ShellRow]:
-    found = [
-        call.world.sessions.tables.read(CORE, row.project, names.shell_key(row.user, shell), ShellRow)
-        for shell in row.shells
-    ]
-    return [stored.row for stored in found if stored is not None]
+    return [stored.row for stored in call.world.sessions.shells_in(row)]
 
 
 def get_session(call: Call) -> Reply:
@@ -92,7 +89,9 @@ def stop_session(call: Call) -> Reply:
             return stored.row
         own = stored.row.user == call.caller.user
         reason = EndReason.STOPPED_BY_USER if own else EndReason.STOPPED_BY_ADMINISTRATOR
-        row = msgspec.structs.replace(stored.row, stop_reason=reason, stop_by=call.caller.user, stop_note=note)
+        row = msgspec.structs.replace(
+            stored.row, stop_reason=reason, stop_by=call.caller.user, stop_note=note, wakes=stored.row.wakes + 1
+        )
         facts = {**session_facts(row), "stopReason": reason, "note": note}
         changes: list[Change] = [
             session_update(stored, row),
@@ -131,7 +130,9 @@ def get_operation(call: Call) -> Reply:
         raise Refused(404, ErrorCode.NOT_FOUND, "There is no such operation.")
     view = operation_view(kind, stored.row)
     final = view.status not in ("NotStarted", "Running")
-    headers = {} if final else {"Retry-After": "1", "Retry-After-Ms": "250"}
+    headers = (
+        {} if final else {"Retry-After": "1", "Retry-After-Ms": str(poll_ms(stored.row.created_at, call.world.now()))}
+    )
     return Reply(status=200, body=view, headers=headers)
 
 

@@ -31,17 +31,12 @@ def open_shell(call: Call) -> Reply:
     """Create the shell under the id that the client chose, or return the one that is there."""
     request = call.body(OpenShellRequest)
     wish = hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
-    if (known := _known(call, wish)) is not None:
-        return known
-    if not call.world.entitlement.has_dev_box(call.project, call.user):
-        raise Refused(
-            403,
-            ErrorCode.NOT_ENTITLED,
-            "You have no usable Dev Box in this project. Create one, or name another project with --project.",
-        )
-    stored = call.world.sessions.settings(call.project)
-    settings = stored.row.settings if stored else GpuSettings()
-    session = _new_session(call, request, settings)
+    try:
+        session = _admissible(call, request)
+    except Refused:
+        if (known := _known(call, wish)) is not None:
+            return known
+        raise
     shell = _new_shell(call, request, session, wish)
 
     def attempt() -> Reply | None:
@@ -56,6 +51,19 @@ def open_shell(call: Call) -> Reply:
         return _opened(call, 201, shell, session, start=drive)
 
     return until_settled(attempt)
+
+
+def _admissible(call: Call, request: OpenShellRequest) -> SessionRow:
+    """Return the session that is asked for; raise Refused for what can be refused without the ledger."""
+    if not call.world.entitlement.has_dev_box(call.project, call.user):
+        raise Refused(
+            403,
+            ErrorCode.NOT_ENTITLED,
+            "You have no usable Dev Box in this project. Create one, or name another project with --project.",
+        )
+    stored = call.world.sessions.settings(call.project)
+    settings = stored.row.settings if stored else GpuSettings()
+    return _new_session(call, request, settings)
 
 
 def _known(call: Call, wish: str) -> Reply | None:
@@ -186,7 +194,12 @@ def _close(call: Call, stored: Stored[ShellRow], session: Stored[SessionRow]) ->
     shell = msgspec.structs.replace(stored.row, closed_at=call.world.now())
     running = session.row.running_at is not None
     reason = session.row.stop_reason or (EndReason.SHELLS_CLOSED if running else EndReason.CANCELLED)
-    row = msgspec.structs.replace(session.row, stop_reason=reason, stop_by=session.row.stop_by or call.caller.user)
+    row = msgspec.structs.replace(
+        session.row,
+        stop_reason=reason,
+        stop_by=session.row.stop_by or call.caller.user,
+        wakes=session.row.wakes + 1,
+    )
     facts = {**session_facts(row), "shell": shell.shell}
     changes: list[Change] = [
         session_update(session, row),

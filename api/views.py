@@ -172,3 +172,9 @@ def _open_status(row: SessionRow) -> str:
 
 def _stop_status(row: SessionRow) -> str:
     return "Succeeded" if row.state is SessionState.ENDED else "Running"
+
+
+def poll_ms(since: datetime, now: datetime) -> int:
+    """Return in how many milliseconds a follower should ask again: quickly at first, then once a second."""
+    waited_s = (now - since).total_seconds()
+    return 150 if waited_s < 0.4 else 400 if waited_s < 1.5 else 1000

@@ -29,6 +29,7 @@ class AppSeen:
     condition: AppCondition
     detail: str = ""
     replica_started_at: datetime | None = None
+    exec_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +108,16 @@ def app_lost() -> Failure:
     return Failure(reason=EndReason.APP_LOST, problem=Problem(code=ErrorCode.APP_LOST, message=message))
 
 
-_LOOKS_S = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+_LOOKS_S = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+_CREATING_S = (1.0, 2.0, 3.0, 4.0, 6.0)
 SLOWEST_LOOK_S = 10.0
 
 
-def seconds_to_next_look(looks: int) -> float:
+def seconds_to_next_look(looks: int, phase: Phase | None = None) -> float:
     """Return the pause before the next look: short at first, then ten seconds (an ordinary life: about 100 steps).
 
-    An event of Azure's shortens the pause; it is only a hint, the look decides.
+    Creating is looked at less often, since Azure tells of its end by an event, which shortens the pause; the event is
+    only a hint, the look decides. `looks` counts within the phase.
     """
-    return _LOOKS_S[looks] if looks < len(_LOOKS_S) else SLOWEST_LOOK_S
+    pauses = _CREATING_S if phase is Phase.CREATING else _LOOKS_S
+    return pauses[looks] if looks < len(pauses) else SLOWEST_LOOK_S

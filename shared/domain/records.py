@@ -35,10 +35,14 @@ class SettingsRow(Row, frozen=True, kw_only=True):
 
 
 class LedgerRow(Row, frozen=True, kw_only=True):
-    """`q`: the guard of admission and release. Every one of them writes it, so that they are one after the other."""
+    """`q`: the guard of admission and release. Every one of them writes it, so that they are one after the other.
+
+    `policy` is the project's settings as admission goes by them, written in one transaction with `p`.
+    """
 
     project: ProjectId
     revision: int
+    policy: GpuSettings = GpuSettings()
     by_type: dict[str, int] = {}
     by_user: dict[str, int] = {}
 
@@ -77,6 +81,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     stop_reason: EndReason | None = None
     stop_by: str | None = None
     stop_note: str | None = None
+    wakes: int = 0  # wake-ups that the driver has not seen: none, and it need not look for them
     # observed in Azure
     app_put_at: datetime | None = None
     replica_started_at: datetime | None = None

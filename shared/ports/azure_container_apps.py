@@ -142,7 +142,9 @@ class AzureContainerApps:
         return True
 
     def way_in(self, app: str) -> WayIn | NotYet:
-        exec_url = self._exec_url(app)
+        return self._way_in(app, self._exec_url(app))
+
+    def _way_in(self, app: str, exec_url: str | None) -> WayIn | NotYet:
         if exec_url is None:
             return NotYet("the container is not running")
         issued = _asked(lambda: self._client.container_apps.get_auth_token(self._group, app), f"a token for {app}")
@@ -166,8 +168,8 @@ class AzureContainerApps:
                     return str(container.exec_endpoint)
         return None
 
-    def prove_gpu(self, app: str) -> GpuProved | NoGpu | NotYet:
-        way_in = self.way_in(app)
+    def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
+        way_in = self._way_in(app, exec_url or self._exec_url(app))
         return way_in if isinstance(way_in, NotYet) else ask_nvidia_smi(way_in)
 
 
@@ -216,7 +218,12 @@ def condition_of_replica(replica: Any) -> AppSeen:
     else:
         condition = AppCondition.STARTING
     occupied = condition is not AppCondition.REPLICA_REFUSED
-    return AppSeen(condition=condition, detail=detail, replica_started_at=started_at if occupied else None)
+    return AppSeen(
+        condition=condition,
+        detail=detail,
+        replica_started_at=started_at if occupied else None,
+        exec_url=container.exec_endpoint if condition is AppCondition.RUNNING else None,
+    )
 
 
 def _asked(ask: Callable[[], T], what: str) -> T | None:

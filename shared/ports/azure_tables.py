@@ -126,6 +126,7 @@ class AzureTables:
 def connect(*, connection: str | None, endpoint: str | None, credential: Any) -> AzureTables:
     """Return the tables behind a connection string (the emulator) or an endpoint with our identity (Azure)."""
     session = requests.Session()
+    session.trust_env = False  # no netrc and no proxy on the way to our own storage: read anew for every call, it shows
     for scheme in ("http://", "https://"):
         session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
     options: dict[str, Any] = {

@@ -101,5 +101,8 @@ class ContainerApps(Protocol):
     def way_in(self, app: str) -> WayIn | NotYet:
         """Return a fresh way into the running container."""
 
-    def prove_gpu(self, app: str) -> GpuProved | NoGpu | NotYet:
-        """Run `nvidia-smi` in the container: readiness is not what ARM says (azure.md 4.6)."""
+    def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
+        """Run `nvidia-smi` in the container: readiness is not what ARM says (azure.md 4.6).
+
+        `exec_url` is the one that the last look saw; without it the container is looked for first.
+        """

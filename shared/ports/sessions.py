@@ -30,6 +30,7 @@ from shared.ports.clock import elapsed_s, wait
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
 CORE = "core"
+REMEMBERED_SESSIONS = 10_000
 T = TypeVar("T")
 
 
@@ -41,15 +42,10 @@ class LookupRow(Row, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """A session as it was read: its row, its shells' rows, and the wake-ups that wait for its driver."""
+    """A session as it was read: its row, and the wake-ups that wait for its driver."""
 
     session: Stored[SessionRow]
-    shells: list[Stored[ShellRow]]
     wakes: list[Stored[WakeRow]]
-
-    @property
-    def shell_rows(self) -> list[ShellRow]:
-        return [shell.row for shell in self.shells]
 
 
 class Sessions:
@@ -57,6 +53,7 @@ class Sessions:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        self._projects: dict[SessionId, ProjectId] = {}
         self._locks: dict[ProjectId, Lock] = {}
         self._locks_guard = Lock()
 
@@ -86,22 +83,41 @@ class Sessions:
         return [stored.row for stored in self.tables.scan(CORE, project, names.shells_of_user(user), ShellRow)]
 
     def project_of(self, session: SessionId) -> ProjectId | None:
-        found = self.tables.read("lookup", names.lookup_partition(session), session, LookupRow)
-        return found.row.project if found else None
+        """Return the session's project, which never changes and is therefore remembered; None where none is known."""
+        known = self._projects.get(session)
+        if known is None:
+            found = self.tables.read("lookup", names.lookup_partition(session), session, LookupRow)
+            if found is None:
+                return None
+            known = self._remember(session, found.row.project)
+        return known
+
+    def _remember(self, session: SessionId, project: ProjectId) -> ProjectId:
+        if len(self._projects) > REMEMBERED_SESSIONS:
+            self._projects.clear()
+        self._projects[session] = project
+        return project
 
     def view(self, project: ProjectId, session: SessionId) -> SessionView | None:
-        """Return the session with its shells and wake-ups; None where there surely is none."""
-        wakes = self.tables.scan(CORE, project, names.wakes_of_session(session), WakeRow)
+        """Return the session with its wake-ups; None where there surely is none.
+
+        A wake-up that comes between these reads changes the session's row, so a write based on this view is refused.
+        """
         stored = self.session(project, session)
         if stored is None:
             return None
-        keys = [names.shell_key(stored.row.user, shell) for shell in stored.row.shells]
-        shells = [self.tables.read(CORE, project, key, ShellRow) for key in keys]
-        return SessionView(stored, [shell for shell in shells if shell is not None], wakes)
+        wakes = self.tables.scan(CORE, project, names.wakes_of_session(session), WakeRow) if stored.row.wakes else []
+        return SessionView(stored, wakes)
+
+    def shells_in(self, session: SessionRow) -> list[Stored[ShellRow]]:
+        """Return the rows of the session's shells."""
+        found = [self.shell(session.project, session.user, shell) for shell in session.shells]
+        return [stored for stored in found if stored is not None]
 
     def note_project(self, project: ProjectId, session: SessionId) -> None:
         """Record which project the session belongs to. A second call changes nothing."""
         self.tables.commit("lookup", names.lookup_partition(session), [Insert(session, LookupRow(project=project))])
+        self._remember(session, project)
 
     # writing
 

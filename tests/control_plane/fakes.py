@@ -194,7 +194,7 @@ class FakeAzure:
             return NotYet("gone")
         return WayIn(exec_url="ws://127.0.0.1:1/exec", token="canary-token", expires_at=self.now())
 
-    def prove_gpu(self, app: str) -> GpuProved | NoGpu | NotYet:
+    def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
         return self.proofs.pop(0) if self.proofs else GpuProved("GPU 0: Tesla T4")
 
     def vanish(self, app: str) -> None:

@@ -88,7 +88,7 @@ class EngineDrivers:
         return outcome is Outcome.ACCEPTED
 
     async def state(self, drive: Drive) -> DriverState:
-        row = self._engine.row(instance_id(drive.session, drive.epoch))
+        row = self._engine.executions.row(instance_id(drive.session, drive.epoch))
         if row is None:
             return DriverState.MISSING
         return DriverState.OVER if row.status.is_final else DriverState.ALIVE

@@ -118,7 +118,7 @@ def test_two_drivers_at_once_make_one_app_and_the_older_one_is_refused(tmp_path)
             await one.run_for(1200)
             one.check_nothing_left()
             assert len(one.azure.history) == 1
-            old = one.engine.row(f"{row.session}-1")
+            old = one.engine.executions.row(f"{row.session}-1")
             assert old is not None
             assert old.status.is_final
 
@@ -148,11 +148,11 @@ def test_an_app_that_a_late_worker_creates_after_the_end_is_deleted_by_that_work
         async with plane(tmp_path) as one:
             view = await one.open()
             await one.settle()
-            held_up, shell = one.session(view["session"]), Stored("h", one.shell_row(), "old")
+            held_up = one.session(view["session"])
             late = Turn(
                 world=one.world,
                 order=Order(project=held_up.project, session=held_up.session, epoch=1, round=2, wake="wake-1-0"),
-                view=SessionView(Stored("s", msgspec.structs.replace(held_up, app_put_at=None), "old"), [shell], []),
+                view=SessionView(Stored("s", msgspec.structs.replace(held_up, app_put_at=None), "old"), []),
                 now=one.clock.now(),
             )
             await one.call("alice", "CloseShell", shell="shell-one")
