@@ -5,47 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 from activities.stopping import TOLD
-from activities.turn import Move, Turn, take_turn
-from shared.domain.admission import Wish, refusal
+from activities.turn import LedgerMove, Move, Turn, take_turn
+from shared.domain.admission import Ledger, Wish, refusal
 from shared.domain.errors import Problem
 from shared.domain.events import EventType
+from shared.domain.pricing import Rate
+from shared.domain.settings import GpuSettings
 from shared.domain.states import EndReason, Phase, SessionState
-from shared.ports.sessions import ledger_of, ledger_update
-from shared.ports.tables import StorageUnavailable
 from shared.ports.world import World
 
 
 def admit_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
     """Reserve the session's GPU, or end it as refused or cancelled. A session that is past this is left as it is."""
-    with world.sessions.lock(wire["project"]):
-        return take_turn(world, wire, frozenset({SessionState.REQUESTED}), _decide)
+    return take_turn(world, wire, frozenset({SessionState.REQUESTED}), _admit)
 
 
-def _decide(turn: Turn) -> Move:
-    session, sessions = turn.session, turn.world.sessions
+def _admit(turn: Turn) -> Move | LedgerMove:
     if (reason := turn.reason_to_stop()) is not None:
         return _end(turn, reason, None)
-    ledger = sessions.ledger(session.project)
-    if ledger is None:
-        raise StorageUnavailable(f"project {session.project} has no ledger")
-    settings = ledger.row.policy
-    refused = refusal(settings, ledger_of(ledger.row), Wish(user=session.user, gpu_type=session.gpu_type))
-    if refused is not None:
-        return _end(turn, EndReason.REFUSED, refused)
+    session = turn.session
+    wish = Wish(user=session.user, gpu_type=session.gpu_type)
     rate = turn.world.prices.rate(session.regions[0], session.gpu_type)
-    booked = ledger_of(ledger.row).with_one(session.gpu_type, session.user)
+
+    def decide(policy: GpuSettings, ledger: Ledger) -> tuple[Ledger, Move]:
+        refused = refusal(policy, ledger, wish)
+        if refused is not None:
+            return ledger, _end(turn, EndReason.REFUSED, refused)
+        return ledger.with_one(session.gpu_type, session.user), _begin(turn, policy, rate)
+
+    return LedgerMove(decide=decide)
+
+
+def _begin(turn: Turn, policy: GpuSettings, rate: Rate | None) -> Move:
+    """Return the move of a session that has its place: policy and price are pinned now."""
     return turn.go(
         SessionState.PROVISIONING,
         EventType.SESSION_PROVISIONING,
-        changes=(ledger_update(ledger, booked),),
         holds=1,
         attempt=1,
-        region=session.regions[0],
+        region=turn.session.regions[0],
         phase=Phase.CREATING,
         phase_since=turn.now,
-        idle_timeout_s=settings.idle.timeout_minutes * 60,
-        max_lifetime_s=settings.max_lifetime_minutes * 60,
-        lease_grace_s=settings.idle.grace_minutes * 60,
+        idle_timeout_s=policy.idle.timeout_minutes * 60,
+        max_lifetime_s=policy.max_lifetime_minutes * 60,
+        lease_grace_s=policy.idle.grace_minutes * 60,
         rate_per_second=rate.amount_per_second if rate else None,
         currency=rate.currency if rate else None,
     )

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from activities.provisioning import missing_app
 from activities.stopping import stop_if_told
-from activities.turn import Move, Turn, take_turn
+from activities.turn import Move, Turn, holding_pause_s, take_turn
 from shared.domain import names
 from shared.domain.states import SessionState
 from shared.ports.container_apps import ArmUnknown, Gone
 from shared.ports.sessions import SessionView
 from shared.ports.tables import Stored
 from shared.ports.world import World
-
-AFTER_DEADLINE_S = 1.0
-"""Durable timers fire up to a second early (durable-measured.md 0): a look is set so that it is due when it comes."""
 
 
 def tend_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
@@ -35,9 +31,7 @@ def _tend(turn: Turn) -> Move:
             return missing_app(turn)
     except ArmUnknown:
         pass  # unknown is not gone: the session goes on, and is looked at again
-    left = turn.end().at - turn.now
-    pause = min(left + timedelta(seconds=AFTER_DEADLINE_S), turn.world.settings.window)
-    return turn.stay(max(AFTER_DEADLINE_S, pause.total_seconds()), missing_since=None)
+    return turn.stay(holding_pause_s(turn, turn.end()), missing_since=None)
 
 
 def _under_present_policy(turn: Turn) -> Turn:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from activities.stopping import stop_for, stop_if_told
-from activities.turn import Move, Turn, take_turn
+from activities.turn import Move, Turn, changed_shells, end_of, holding_pause_s, take_turn
 from shared.domain import names
 from shared.domain.events import EventType
 from shared.domain.pricing import SHAPES
@@ -136,20 +137,23 @@ def _prove(turn: Turn, seen: AppSeen) -> Move:
 
 def _run(turn: Turn, seen: AppSeen) -> Move:
     """The session runs from now on. Each shell's row learns what a renewal must answer from it alone."""
-    session = turn.session
-    learned = turn.shell_updates(
-        running_at=turn.now, idle_timeout_s=session.idle_timeout_s, max_lifetime_s=session.max_lifetime_s
-    )
-    return turn.go(
+    session, shells = turn.session, turn.shells()
+    move = turn.go(
         SessionState.RUNNING,
         EventType.SESSION_STARTED,
-        changes=learned,
+        changes=changed_shells(
+            shells,
+            running_at=turn.now,
+            idle_timeout_s=session.idle_timeout_s,
+            max_lifetime_s=session.max_lifetime_s,
+        ),
         running_at=turn.now,
         replica_started_at=session.replica_started_at or seen.replica_started_at or turn.now,
         phase=None,
         phase_since=turn.now,
         missing_since=None,
     )
+    return replace(move, pause_s=holding_pause_s(turn, end_of(move.session, shells)))
 
 
 def _again(turn: Turn, phase: Phase, seen: AppSeen) -> Move:

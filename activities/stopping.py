@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from activities.turn import Move, Turn, take_turn
+from activities.turn import LedgerMove, Move, Turn, take_turn
 from shared.domain import names
 from shared.domain.errors import Problem
 from shared.domain.events import EventType
@@ -13,8 +13,6 @@ from shared.domain.pricing import metered_seconds
 from shared.domain.provisioning import AppSeen, seconds_to_next_look
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import Accepted, ArmUnknown, Gone, Later
-from shared.ports.sessions import ledger_of, ledger_update
-from shared.ports.tables import StorageUnavailable
 from shared.ports.world import World
 
 STOPPING = frozenset({SessionState.STOPPING})
@@ -33,8 +31,7 @@ TOLD: dict[EndReason, str] = {
 
 def remove_app(wire: dict[str, Any], world: World) -> dict[str, Any]:
     """Delete the session's app; when Azure says that it is gone, release the GPU and end the session."""
-    with world.sessions.lock(wire["project"]):
-        return take_turn(world, wire, STOPPING, _remove)
+    return take_turn(world, wire, STOPPING, _remove)
 
 
 def stop_if_told(turn: Turn) -> Move | None:
@@ -59,7 +56,7 @@ def stop_for(turn: Turn, reason: EndReason, problem: Problem | None) -> Move:
     )
 
 
-def _remove(turn: Turn) -> Move:
+def _remove(turn: Turn) -> Move | LedgerMove:
     session, apps = turn.session, turn.world.apps
     app = names.app_name(session.session)
     try:
@@ -84,18 +81,14 @@ def _remove(turn: Turn) -> Move:
     return turn.stay(seconds_to_next_look(session.looks + 1), looks=session.looks + 1)
 
 
-def _release(turn: Turn) -> Move:
+def _release(turn: Turn) -> LedgerMove:
     """End the session and free its place in the ledger, once: `holds` falls with the ledger in one transaction."""
     session = turn.session
-    ledger = turn.world.sessions.ledger(session.project)
-    if ledger is None:
-        raise StorageUnavailable(f"project {session.project} has no ledger")
-    freed = ledger_of(ledger.row).without_one(session.gpu_type, session.user)
-    return turn.go(
+    ended = turn.go(
         SessionState.ENDED,
         EventType.SESSION_ENDED,
-        changes=(ledger_update(ledger, freed),),
         holds=0,
         ended_at=turn.now,
         metered_s=metered_seconds(session.replica_started_at, turn.now),
     )
+    return LedgerMove(decide=lambda _, ledger: (ledger.without_one(session.gpu_type, session.user), ended))

@@ -14,11 +14,14 @@ from typing import Any
 
 import msgspec
 
+from shared.domain.admission import Ledger
 from shared.domain.driving import Facts, Order
 from shared.domain.events import EventType
 from shared.domain.lease import Deadline, deadline
 from shared.domain.records import SessionRow, ShellRow, hold_facts
+from shared.domain.settings import GpuSettings
 from shared.domain.states import EndReason, SessionState, check_transition
+from shared.ports.ledger_desk import Entry
 from shared.ports.sessions import (
     SessionView,
     outbox,
@@ -31,6 +34,8 @@ from shared.ports.world import World
 
 DRIVER = "control-plane"
 LONGEST_PAUSE = timedelta(hours=20)
+AFTER_DEADLINE_S = 1.0
+"""Durable timers fire up to a second early (durable-measured.md 0): a look is set so that it is due when it comes."""
 
 
 class SessionMissing(Exception):
@@ -70,20 +75,17 @@ class Turn:
         row = msgspec.structs.replace(self.session, state=state, seq=self.session.seq + 1, looks=0, **changed)
         return Move(session=row, changes=changes, event=event)
 
-    def shell_updates(self, **changed: Any) -> tuple[Change, ...]:
-        """Return the same change to every shell of the session, each only if it is still as it was read."""
-        return tuple(
-            Update(shell.key, msgspec.structs.replace(shell.row, **changed), shell.etag) for shell in self.shells()
-        )
-
     def shells(self) -> list[Stored[ShellRow]]:
         """Return the session's shells, read after its row: a write of both is refused if either has moved."""
         return self.world.sessions.shells_in(self.session)
 
+    def shell_updates(self, **changed: Any) -> tuple[Change, ...]:
+        """Return the same change to every shell of the session, each only if it is still as it was read."""
+        return changed_shells(self.shells(), **changed)
+
     def end(self) -> Deadline:
         """Return when, and why, this session stops if nothing more happens."""
-        grace = timedelta(seconds=self.session.lease_grace_s)
-        return deadline(hold_facts(self.session, [shell.row for shell in self.shells()], grace))
+        return end_of(self.session, self.shells())
 
     def reason_to_stop(self) -> EndReason | None:
         """Return the reason that a command, a closed shell, a lapsed lease, idleness or age gives to stop now."""
@@ -93,7 +95,31 @@ class Turn:
         return end.reason if end.at <= self.now else None
 
 
-Body = Callable[[Turn], Move]
+def changed_shells(shells: list[Stored[ShellRow]], **changed: Any) -> tuple[Change, ...]:
+    """Return the same change to every one of these shells, each only if it is still as it was read."""
+    return tuple(Update(shell.key, msgspec.structs.replace(shell.row, **changed), shell.etag) for shell in shells)
+
+
+def end_of(session: SessionRow, shells: list[Stored[ShellRow]]) -> Deadline:
+    """Return when, and why, a session with these shells stops if nothing more happens."""
+    grace = timedelta(seconds=session.lease_grace_s)
+    return deadline(hold_facts(session, [shell.row for shell in shells], grace))
+
+
+def holding_pause_s(turn: Turn, end: Deadline) -> float:
+    """Return for how long a running session may be left alone: until it is due, and no longer than the window."""
+    left = end.at - turn.now + timedelta(seconds=AFTER_DEADLINE_S)
+    return max(AFTER_DEADLINE_S, min(left, turn.world.settings.window).total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerMove:
+    """A move that changes the ledger too, decided when its turn at the ledger has come. It may be decided again."""
+
+    decide: Callable[[GpuSettings, Ledger], tuple[Ledger, Move]]
+
+
+Body = Callable[[Turn], Move | LedgerMove]
 
 
 def take_turn(world: World, wire: dict[str, Any], states: frozenset[SessionState], body: Body) -> dict[str, Any]:
@@ -111,20 +137,34 @@ def take_turn(world: World, wire: dict[str, Any], states: frozenset[SessionState
         if row.epoch != order.epoch:
             return Facts(state=row.state, superseded=True)
         if order.round <= row.round or row.finished:
-            return facts_of(row, 0.0)
+            return facts_of(Move(session=row))
         turn = Turn(world=world, order=order, view=view, now=world.now())
         move = body(turn) if row.state in states else turn.stay(0.0)
-        return facts_of(move.session, move.pause_s) if _write(turn, move) else None
+        if isinstance(move, LedgerMove):
+            return _enter(turn, move)
+        return facts_of(move) if world.sessions.commit(order.project, _changes(turn, move)) else None
 
     return until_settled(attempt).to_wire()
 
 
-def facts_of(row: SessionRow, pause_s: float) -> Facts:
-    return Facts(state=row.state, pause_s=pause_s, finished=row.finished)
+def facts_of(move: Move) -> Facts:
+    return Facts(state=move.session.state, pause_s=move.pause_s, finished=move.session.finished)
 
 
-def _write(turn: Turn, move: Move) -> bool:
-    """Write the move with the marks of this turn: its round, the next wait's name, the wake-ups seen."""
+def _enter(turn: Turn, move: LedgerMove) -> Facts | None:
+    """Write a move together with the ledger; None where the session has changed meanwhile."""
+    decided: list[Move] = []
+
+    def request(policy: GpuSettings, ledger: Ledger) -> Entry:
+        after, chosen = move.decide(policy, ledger)
+        decided.append(chosen)
+        return Entry(after, _changes(turn, chosen))
+
+    return facts_of(decided[-1]) if turn.world.sessions.ledgers.enter(turn.order.project, request) else None
+
+
+def _changes(turn: Turn, move: Move) -> list[Change]:
+    """Return all that a move writes, marked with this turn: its round, the next wait's name, the wake-ups seen."""
     pause = min(timedelta(seconds=move.pause_s), LONGEST_PAUSE)
     row = msgspec.structs.replace(
         move.session, round=turn.order.round, wake=turn.order.wake, wakes=0, next_look_at=turn.now + pause
@@ -132,4 +172,4 @@ def _write(turn: Turn, move: Move) -> bool:
     changes: list[Change] = [session_update(turn.view.session, row), *move.changes, *taken_wakes(turn.view)]
     if move.event is not None:
         changes.append(outbox(move.event, row, DRIVER, turn.now))
-    return turn.world.sessions.commit(turn.order.project, changes)
+    return changes

@@ -32,9 +32,9 @@ def drive_session(context: df.DurableOrchestrationContext) -> Generator[Any, Any
     if facts.state is SessionState.PROVISIONING and not facts.over:
         facts = yield from bring_up(driver)
     if facts.state is SessionState.RUNNING and not facts.over:
-        facts = yield from hold(driver)
+        facts = yield from hold(driver, facts)
     if facts.state is SessionState.STOPPING and not facts.over:
-        facts = yield from take_down(driver)
+        facts = yield from take_down(driver, facts)
     if facts.state is SessionState.ENDED and not facts.over:
         facts = yield from driver.do(Step.SETTLE)
     if not facts.over:
@@ -54,18 +54,16 @@ def bring_up(driver: Driver) -> Story:
     return facts
 
 
-def hold(driver: Driver) -> Story:
+def hold(driver: Driver, facts: Facts) -> Story:
     """Leave the session alone until its next deadline, or until somebody wakes it, for as long as it may live."""
-    facts = yield from driver.do(Step.TEND)
     while driver.may_go_on(facts, SessionState.RUNNING):
         yield from driver.pause(facts)
         facts = yield from driver.do(Step.TEND)
     return facts
 
 
-def take_down(driver: Driver) -> Story:
+def take_down(driver: Driver, facts: Facts) -> Story:
     """Delete the app until Azure says that it is gone."""
-    facts = yield from driver.do(Step.REMOVE)
     while driver.may_go_on(facts, SessionState.STOPPING):
         yield from driver.pause(facts)
         facts = yield from driver.do(Step.REMOVE)

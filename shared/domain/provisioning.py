@@ -109,8 +109,9 @@ def app_lost() -> Failure:
 
 
 _LOOKS_S = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-_CREATING_S = (1.0, 2.0, 3.0, 4.0, 6.0)
+_CREATING_S = (2.0, 3.0, 4.0)
 SLOWEST_LOOK_S = 10.0
+SLOWEST_LOOK_CREATING_S = 5.0
 
 
 def seconds_to_next_look(looks: int, phase: Phase | None = None) -> float:
@@ -119,5 +120,6 @@ def seconds_to_next_look(looks: int, phase: Phase | None = None) -> float:
     Creating is looked at less often, since Azure tells of its end by an event, which shortens the pause; the event is
     only a hint, the look decides. `looks` counts within the phase.
     """
-    pauses = _CREATING_S if phase is Phase.CREATING else _LOOKS_S
-    return pauses[looks] if looks < len(pauses) else SLOWEST_LOOK_S
+    creating = phase is Phase.CREATING
+    pauses, slowest = (_CREATING_S, SLOWEST_LOOK_CREATING_S) if creating else (_LOOKS_S, SLOWEST_LOOK_S)
+    return pauses[looks] if looks < len(pauses) else slowest

@@ -73,6 +73,4 @@ class DurableDrivers:
 
 def _says_no_such_instance(text: str) -> bool:
     """Recognise the SDK's words for 404 and 410 (it turns both into bare exceptions)."""
-    return (
-        "No instance with ID" in text or "already completed" in text.lower() or "Instance is either completed" in text
-    )
+    return "No instance with ID" in text or "is gone: either completed or failed" in text

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
 from typing import TypeVar
-
-import msgspec
 
 from shared.domain import names
 from shared.domain.admission import Ledger
@@ -27,6 +23,7 @@ from shared.domain.records import (
 from shared.domain.states import SessionState
 from shared.ports import ids
 from shared.ports.clock import elapsed_s, wait
+from shared.ports.ledger_desk import LedgerDesk
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
 CORE = "core"
@@ -49,18 +46,12 @@ class SessionView:
 
 
 class Sessions:
-    """Typed access to the partition of a project. Holds no state but one lock a project, against needless conflicts."""
+    """Typed access to the partition of a project. Keeps no truth, only what never changes and who is at the desk."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        self.ledgers = LedgerDesk(tables)
         self._projects: dict[SessionId, ProjectId] = {}
-        self._locks: dict[ProjectId, Lock] = {}
-        self._locks_guard = Lock()
-
-    def lock(self, project: ProjectId) -> AbstractContextManager[bool]:
-        """Return this process's lock of a project: with it one attempt a write instead of ten (reliability.md 3.4)."""
-        with self._locks_guard:
-            return self._locks.setdefault(project, Lock())
 
     # reading
 
@@ -152,16 +143,6 @@ def outbox_entry(
     """Return an event and audit entry for the transaction of the change that it tells of."""
     row = OutboxRow(event_type=event_type, subject=subject, at=at, data=data, actor=actor, seq=seq)
     return Insert(names.outbox_key(int(at.timestamp() * 1000), ids.new_op()), row)
-
-
-def ledger_update(stored: Stored[LedgerRow], ledger: Ledger) -> Update:
-    row = msgspec.structs.replace(
-        stored.row,
-        revision=stored.row.revision + 1,
-        by_type=dict(ledger.by_type),
-        by_user=dict(ledger.by_user),
-    )
-    return Update(stored.key, row, stored.etag)
 
 
 def ledger_of(row: LedgerRow) -> Ledger:
