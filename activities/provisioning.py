@@ -50,16 +50,16 @@ def create(turn: Turn) -> Move:
     if session.stop_reason is not None:
         return stop_for(turn, session.stop_reason, None)
     if session.app_put_at is not None:
-        return turn.stay(0.0)
+        return turn.stay(0.0)  # an earlier driver asked for it: look at once
     world.sessions.note_project(session.project, session.session)
     asked_at_s = elapsed_s()
     match world.apps.create(app_spec(world, session)):
         case Accepted():
             if elapsed_s() - asked_at_s > HELD_UP_S or world.now() - turn.now > timedelta(seconds=HELD_UP_S):
                 _undo_if_too_late(turn)
-            return turn.stay(0.0, app_put_at=turn.now)
+            return turn.stay(seconds_to_next_look(0, Phase.CREATING), app_put_at=turn.now, looks=1)
         case Later(after_s=after_s, why=why):
-            return _past_deadline(turn, Phase.CREATING, why) or turn.stay(after_s)
+            return _past_deadline(turn, Phase.CREATING, why) or replace(turn.stay(after_s), again=True)
         case Failure() as failure:
             return stop_for(turn, failure.reason, failure.problem)
 

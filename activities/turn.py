@@ -50,6 +50,7 @@ class Move:
     pause_s: float = 0.0
     changes: tuple[Change, ...] = ()
     event: EventType | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ def take_turn(world: World, wire: dict[str, Any], states: frozenset[SessionState
 
 
 def facts_of(move: Move) -> Facts:
-    return Facts(state=move.session.state, pause_s=move.pause_s, finished=move.session.finished)
+    return Facts(state=move.session.state, pause_s=move.pause_s, finished=move.session.finished, again=move.again)
 
 
 def _enter(turn: Turn, move: LedgerMove) -> Facts | None:

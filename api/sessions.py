@@ -130,9 +130,7 @@ def get_operation(call: Call) -> Reply:
         raise Refused(404, ErrorCode.NOT_FOUND, "There is no such operation.")
     view = operation_view(kind, stored.row)
     final = view.status not in ("NotStarted", "Running")
-    headers = (
-        {} if final else {"Retry-After": "1", "Retry-After-Ms": str(poll_ms(stored.row.created_at, call.world.now()))}
-    )
+    headers = {} if final else {"Retry-After": "1", "Retry-After-Ms": str(poll_ms(stored.row, call.world.now()))}
     return Reply(status=200, body=view, headers=headers)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from api.call import Call, Reply
-from api.views import OPEN, operation_view, shell_view
+from api.views import FIRST_POLL_MS, OPEN, operation_view, shell_view
 from api.wire import ConnectView, LeaseView, OpenShellRequest, Origin, RenewLeaseRequest, ShellList, ShellView
 from shared.domain import names
 from shared.domain.admission import refusal_at_once
@@ -89,7 +89,7 @@ def _monitor(call: Call, session: SessionRow) -> dict[str, str]:
     place = f"{call.base_url}/projects/{session.project}/operations/{OPEN}-{session.session}"
     headers = {"Operation-Location": f"{place}?api-version={call.query['api-version']}"}
     if operation_view(OPEN, session).status in ("NotStarted", "Running"):
-        headers |= {"Retry-After": "1", "Retry-After-Ms": str(POLL_MS)}
+        headers |= {"Retry-After": "1", "Retry-After-Ms": str(FIRST_POLL_MS)}
     return headers
 
 

@@ -174,7 +174,17 @@ def _stop_status(row: SessionRow) -> str:
     return "Succeeded" if row.state is SessionState.ENDED else "Running"
 
 
-def poll_ms(since: datetime, now: datetime) -> int:
-    """Return in how many milliseconds a follower should ask again: quickly at first, then once a second."""
-    waited_s = (now - since).total_seconds()
-    return 150 if waited_s < 0.4 else 400 if waited_s < 1.5 else 1000
+FIRST_POLL_MS = 100
+"""When a client that has just asked for a shell should look for the first time."""
+
+
+def poll_ms(row: SessionRow, now: datetime) -> int:
+    """Return in how many milliseconds a follower should ask again: soon where the next change is near, else rarely.
+
+    A session that is not admitted yet stands behind others: asking often would only make it wait longer.
+    """
+    if row.state is SessionState.REQUESTED:
+        return 500
+    if (now - row.created_at).total_seconds() < 0.5:
+        return 50
+    return 400

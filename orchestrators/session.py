@@ -45,7 +45,7 @@ def drive_session(context: df.DurableOrchestrationContext) -> Generator[Any, Any
 def bring_up(driver: Driver) -> Story:
     """Create the app, then look until its GPU is proved or there is no more hope."""
     facts = yield from driver.do(Step.CREATE)
-    while facts.pause_s and driver.may_go_on(facts, SessionState.PROVISIONING):
+    while facts.again and driver.may_go_on(facts, SessionState.PROVISIONING):
         yield from driver.pause(facts)
         facts = yield from driver.do(Step.CREATE)
     while driver.may_go_on(facts, SessionState.PROVISIONING):

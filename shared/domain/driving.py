@@ -50,11 +50,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     pause_s: float = 0.0
     superseded: bool = False
     finished: bool = False
+    again: bool = False  # whether this same step is to be repeated after the pause
 
     def to_wire(self) -> dict[str, Any]:
         return {
             "state": self.state.value,
             "pauseSeconds": self.pause_s,
+            "again": self.again,
             "superseded": self.superseded,
             "finished": self.finished,
         }
@@ -66,6 +68,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             pause_s=float(wire["pauseSeconds"]),
             superseded=bool(wire["superseded"]),
             finished=bool(wire["finished"]),
+            again=bool(wire["again"]),
         )
 
     @property
