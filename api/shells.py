@@ -120,6 +120,7 @@ def _new_session(call: Call, request: OpenShellRequest, settings: GpuSettings) -
         idle_timeout_s=settings.idle.timeout_minutes * 60,
         max_lifetime_s=settings.max_lifetime_minutes * 60,
         lease_grace_s=settings.idle.grace_minutes * 60,
+        leased_until=now + call.world.settings.lease,
     )
 
 

@@ -18,7 +18,7 @@ from api.wire import (
     ShellView,
 )
 from shared.domain import names
-from shared.domain.errors import Problem
+from shared.domain.errors import ErrorCode, Problem
 from shared.domain.lease import Deadline, planned_end
 from shared.domain.pricing import Rate, cost_of, metered_seconds
 from shared.domain.records import SessionRow, ShellRow, hold_facts
@@ -133,6 +133,7 @@ def session_view(row: SessionRow, shells: list[ShellRow], now: datetime) -> Sess
 
 
 OPEN, STOP = "open", "stop"
+GIVEN_UP = {EndReason.CANCELLED: ErrorCode.CANCELLED, EndReason.LEASE_LAPSED: ErrorCode.LEASE_LAPSED}
 FAILED_TO_OPEN = frozenset({EndReason.REFUSED, EndReason.NO_CAPACITY, EndReason.PROVISIONING_FAILED})
 
 
@@ -142,7 +143,8 @@ def operation_view(kind: str, row: SessionRow) -> OperationView:
     problem = row.error if status in ("Failed", "Canceled") else None
     if status in ("Failed", "Canceled") and problem is None:
         message = f"The session ended before it was ready: {row.end_reason}."
-        error: ErrorBody | None = ErrorBody(code=str(row.end_reason or "Stopped"), message=message)
+        code = GIVEN_UP.get(row.end_reason, ErrorCode.STOPPED) if row.end_reason else ErrorCode.STOPPED
+        error: ErrorBody | None = ErrorBody(code=code, message=message)
     else:
         error = ErrorBody(code=problem.code, message=problem.message) if problem else None
     return OperationView(
@@ -184,7 +186,7 @@ def poll_ms(row: SessionRow, now: datetime) -> int:
     A session that is not admitted yet stands behind others: asking often would only make it wait longer.
     """
     if row.state is SessionState.REQUESTED:
-        return 500
+        return 1000
     if (now - row.created_at).total_seconds() < 0.5:
         return 50
     return 400

@@ -143,7 +143,7 @@ def _wait(offer: Json) -> str:
 SESSION_COLUMNS = (
     Column("SESSION", lambda session: session.get("id")),
     Column("STATE", _state),
-    Column("USER", lambda session: session.get("user")),
+    Column("USER", lambda session: session.get("userName") or session.get("user")),
     Column("GPU", lambda session: session.get("gpuType")),
     Column("REGION", lambda session: session.get("region")),
     Column("AGE", _age),

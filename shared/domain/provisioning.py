@@ -82,18 +82,22 @@ def failure_of_deadline(phase: Phase, detail: str) -> Failure:
     """Return the failure of a phase that took too long. A GPU that is never assigned is a lack of capacity."""
     if phase is Phase.ASSIGNING:
         return no_capacity(detail)
-    said = f" Azure said: {detail}" if detail else ""
-    problem = Problem(
-        code=ErrorCode.IMAGE_NOT_PULLED if phase is Phase.PULLING else ErrorCode.PROVISIONING_TIMED_OUT,
-        message=f"The session did not get past '{phase}' in time.{said} Nothing is left running. Try again.",
-    )
+    code = ErrorCode.IMAGE_NOT_PULLED if phase is Phase.PULLING else ErrorCode.PROVISIONING_TIMED_OUT
+    told = f"The session did not get past '{phase}' in time.{azures_words(detail)} Nothing is left running. Try again."
+    problem = Problem(code=code, message=told)
     return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem)
 
 
 def no_capacity(detail: str) -> Failure:
-    said = f" Azure said: {detail}" if detail else ""
-    message = f"No GPU of this type could be had in this region.{said} Nothing is left running. Try again later."
+    told = azures_words(detail)
+    message = f"No GPU of this type could be had in this region.{told} Nothing is left running. Try again later."
     return Failure(reason=EndReason.NO_CAPACITY, problem=Problem(code=ErrorCode.NO_CAPACITY, message=message))
+
+
+def azures_words(detail: str) -> str:
+    """Return a sentence that quotes Azure, empty where it said nothing."""
+    text = detail.strip()
+    return f" Azure said: {text}{'' if text[-1] in '.!?' else '.'}" if text else ""
 
 
 def gpu_missing(shown: str) -> Failure:

@@ -65,6 +65,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     user_name: str = ""
     session_name: str | None = None
     labels: dict[str, str] = {}
+    leased_until: datetime | None = None  # no shell's lease lapses before this, whether it is renewed or not
     phase: Phase | None = None
     phase_since: datetime | None = None
     attempt: int = 0
