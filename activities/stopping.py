@@ -60,16 +60,17 @@ def _remove(turn: Turn) -> Move | LedgerMove:
     session, apps = turn.session, turn.world.apps
     app = names.app_name(session.session)
     try:
-        started_at = session.replica_started_at
-        if started_at is None and session.delete_sent_at is None:
+        if session.replica_started_at is None and session.delete_sent_at is None:
             seen = apps.look(app)
-            started_at = seen.replica_started_at if isinstance(seen, AppSeen) else None
+            if isinstance(seen, AppSeen) and seen.replica_started_at is not None:
+                # Written before the delete is sent: a crash in between would lose since when the GPU is paid for.
+                return turn.stay(0.0, replica_started_at=seen.replica_started_at)
         if session.delete_sent_at is None or turn.now - session.delete_sent_at > DELETE_AGAIN_AFTER:
             match apps.delete(app):
                 case Later(after_s=after_s):
-                    return turn.stay(after_s, replica_started_at=started_at)
+                    return turn.stay(after_s)
                 case Accepted():
-                    return turn.stay(seconds_to_next_look(0), delete_sent_at=turn.now, replica_started_at=started_at)
+                    return turn.stay(seconds_to_next_look(0), delete_sent_at=turn.now)
                 case Gone():
                     pass
         region = session.region or session.regions[0]

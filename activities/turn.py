@@ -92,6 +92,9 @@ class Turn:
         """Return the reason that a command, a closed shell, a lapsed lease, idleness or age gives to stop now."""
         if self.session.stop_reason is not None:
             return self.session.stop_reason
+        opening = self.session.running_at is None
+        if opening and self.session.leased_until is not None and self.now < self.session.leased_until:
+            return None  # a shell that is closed has left its reason in the session's row
         end = self.end()
         return end.reason if end.at <= self.now else None
 

@@ -153,7 +153,7 @@ async def _body(request: web.BaseRequest) -> bytes:
 def _holder_of(port: int) -> str:
     """Which process listens on a port, as far as that can be seen; nothing where it cannot."""
     try:
-        import psutil  # type: ignore[import-untyped]  # it has no stubs here
+        import psutil
 
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:

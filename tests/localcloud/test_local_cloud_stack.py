@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stack
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL_APP = Path(__file__).parent / "small_app"
-CALLER = {name: value for name, value in os.environ.items() if not name.startswith("DEVBOXGPU_")}  # noqa: TID251 - as a shell hands it on
+CALLER = {name: value for name, value in os.environ.items() if not name.startswith("DEVBOXGPU_")}
 
 
 @pytest.fixture

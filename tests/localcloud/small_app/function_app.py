@@ -7,7 +7,7 @@ from pathlib import Path
 import azure.functions as func
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-SETTINGS = dict(os.environ)  # noqa: TID251 - this app has nothing else to read its settings with
+SETTINGS = dict(os.environ)
 NOTES = Path(SETTINGS["SMALL_APP_NOTES"])
 
 
