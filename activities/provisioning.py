@@ -18,6 +18,7 @@ from shared.domain.provisioning import (
     app_lost,
     failure_of_deadline,
     failure_seen,
+    furthest,
     gpu_missing,
     limit_of,
     seconds_to_next_look,
@@ -104,8 +105,8 @@ def _look(turn: Turn) -> Move:
             return missing_app(turn)
         if (failure := failure_seen(seen)) is not None:
             return stop_for(turn, failure.reason, failure.problem)
-        phase = PHASE_OF[seen.condition]
-        if phase is Phase.VERIFYING_GPU:
+        phase = furthest(turn.session.phase, PHASE_OF[seen.condition])
+        if PHASE_OF[seen.condition] is Phase.VERIFYING_GPU:
             return _prove(turn, seen)
     except ArmUnknown as unknown:
         pause_s = max(unknown.retry_after_s, seconds_to_next_look(turn.session.looks))

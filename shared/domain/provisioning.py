@@ -61,6 +61,12 @@ PHASE_LIMIT: dict[Phase, timedelta] = {
 and start were seen and billed (azure.md 1.5, experience.md 2.3)."""
 
 
+def furthest(one: Phase | None, other: Phase) -> Phase:
+    """Return the later of two phases: what falls back keeps the clock of what it had reached, so all loops end."""
+    order = list(Phase)
+    return other if one is None or order.index(other) > order.index(one) else one
+
+
 def limit_of(phase: Phase, scale: float) -> timedelta:
     """Return the phase's deadline; `scale` below 1 shortens all of them for tests of the deadlines."""
     return PHASE_LIMIT[phase] * scale

@@ -326,3 +326,16 @@ def test_a_day_without_a_price_is_booked_without_a_cost_never_with_a_guess(tmp_p
         assert "cost" not in shell
 
     played(tmp_path, story)
+
+
+def test_a_container_that_keeps_falling_back_is_given_up_and_not_looked_at_for_ever(tmp_path):
+    async def story(one: Plane):
+        one.azure.stages = (AppCondition.CREATING, *(AppCondition.STARTING, AppCondition.NO_REPLICA) * 400)
+        view = await one.open()
+        for _ in range(9):
+            await one.run_for(60)
+            await one.renew()
+        row = await ended(one, view["session"], EndReason.PROVISIONING_FAILED)
+        assert row.error_code is ErrorCode.PROVISIONING_TIMED_OUT
+
+    played(tmp_path, story)
