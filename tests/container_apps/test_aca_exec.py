@@ -112,8 +112,8 @@ def test_every_further_resize_reaches_the_program(cloud: LocalCloud) -> None:
             await read_until(socket, f"{columns} {rows}")
 
     program = (
-        "import os, signal; signal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size()));"
-        'print("ready"); [signal.pause() for _ in range(9)]'
+        "import os, signal, time; signal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size()));"
+        'print("ready"); [time.sleep(0.05) for _ in range(900)]'
     )
     on_socket(cloud, "dbg-one", f"python3 -uc '{program}'", resize)
 
