@@ -138,6 +138,7 @@ class Plane:
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
         self.drivers = EngineDrivers(engine)
         self.keeps_house_every_s = 5.0
+        self.highest_cap = 0
         self.world = World(
             settings=parse({**ENVIRONMENT, **settings}),
             sessions=Sessions(self.tables),
@@ -184,6 +185,7 @@ class Plane:
         return answer.status_code, json.loads(text) if text else None, told
 
     async def enable(self, project: str = "demo", *, cap: int = 4, per_user: int = 2, **more: Any) -> None:
+        self.highest_cap = max(self.highest_cap, self.reserved(project) if self.highest_cap else 0)
         body = {
             "serverlessGpuSessionsSettings": {
                 "serverlessGpuSessionsMode": "AutoDeploy",
@@ -273,6 +275,9 @@ class Plane:
         assert self.reserved() == sum(row.holds for row in sessions if row.project == "demo")
         for row in sessions:
             assert row.holds == (1 if row.state in ("Provisioning", "Running", "Stopping") else 0)
+        cap = self.world.sessions.settings(ProjectId("demo")).row.settings.project_cap
+        assert self.reserved() <= max(cap, self.highest_cap), "more reserved than any cap has allowed"
+        assert len({name for name, _, _ in self.azure.history}) == len(self.azure.history), "two apps of one session"
         holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
         assert set(self.azure.apps) <= holding_apps, "an app without a session that holds it"
 
