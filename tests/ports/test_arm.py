@@ -1,0 +1,196 @@
+"""Container apps through the vendor's SDK: what each answer of ARM means, and that an unknown stays one."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from types import SimpleNamespace
+from urllib.request import Request, urlopen
+
+import pytest
+from azure.core.credentials import AccessToken
+
+from localcloud.stack import LocalCloud
+from shared.domain.errors import ErrorCode
+from shared.domain.pricing import SHAPES, GpuType
+from shared.domain.provisioning import AppCondition, Failure
+from shared.domain.settings import PRESET_IMAGE
+from shared.ports.azure_container_apps import AzureContainerApps
+from shared.ports.container_apps import Accepted, AppSpec, ArmUnknown, Gone, GpuProved, Later, NoGpu, NotYet, WayIn
+from shared.ports.credentials import LoopbackTokenPolicy, PlainHttpRefused
+from shared.ports.gpu_probe import verdict
+
+pytestmark = pytest.mark.stack
+SUBSCRIPTION, GROUP = "00000000-0000-0000-0000-00000000d0c5", "devboxgpu-sessions"
+ENVIRONMENT = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.App/managedEnvironments/gpu-westus3"
+)
+
+
+class ManagedIdentity:
+    """The control plane's own identity at the stand-in, asked as azure-identity does."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self._url = (
+            f"{cloud.endpoints['identity']}/msi/token?api-version=2019-08-01&resource=https://management.azure.com"
+        )
+        self._header = (cloud.state / "identity-header.secret").read_text().strip()
+
+    def get_token(self, *_: str, **__: object) -> AccessToken:
+        with urlopen(Request(self._url, headers={"X-IDENTITY-HEADER": self._header})) as answer:
+            told = json.load(answer)
+        return AccessToken(told["access_token"], int(told["expires_on"]))
+
+
+@pytest.fixture
+def apps(cloud) -> AzureContainerApps:
+    set_faults(cloud, None)
+    return AzureContainerApps(
+        credential=ManagedIdentity(cloud),
+        endpoint=cloud.endpoints["arm"],
+        subscription_id=SUBSCRIPTION,
+        resource_group=GROUP,
+    )
+
+
+@pytest.fixture
+def name() -> str:
+    return f"dbg-{uuid.uuid4().hex[:20]}"
+
+
+def set_faults(cloud: LocalCloud, faults: dict | None) -> None:
+    method = "DELETE" if faults is None else "PUT"
+    body = None if faults is None else json.dumps(faults).encode()
+    headers = {"Content-Type": "application/json"}
+    urlopen(Request(f"{cloud.endpoints['arm']}/_faults", data=body, method=method, headers=headers)).close()
+
+
+def spec(name: str) -> AppSpec:
+    shape = SHAPES[GpuType.T4]
+    return AppSpec(
+        name=name,
+        region="westus3",
+        environment_id=ENVIRONMENT,
+        profile=shape.profile,
+        image=PRESET_IMAGE,
+        cpu=float(shape.vcpu),
+        memory_gib=shape.memory_gib,
+        tags={"devboxgpu-session": name},
+    )
+
+
+def until(ask, wanted):
+    for _ in range(400):
+        seen = ask()
+        if wanted(seen):
+            return seen
+        threading.Event().wait(0.05)
+    raise AssertionError(f"never came: last seen {seen}")
+
+
+def running(apps: AzureContainerApps, name: str):
+    assert apps.create(spec(name)) == Accepted()
+    return until(lambda: apps.look(name), lambda seen: getattr(seen, "condition", None) is AppCondition.RUNNING)
+
+
+def test_an_app_comes_up_proves_its_gpu_lets_in_and_goes(apps, name):
+    seen = running(apps, name)
+
+    assert seen.replica_started_at is not None
+    assert isinstance(apps.prove_gpu(name, seen.exec_url), GpuProved)
+    way_in = apps.way_in(name)
+    assert isinstance(way_in, WayIn)
+    assert way_in.token not in repr(way_in)
+    assert not apps.surely_gone(name, ENVIRONMENT)
+    assert apps.delete(name) == Accepted()
+    until(lambda: apps.look(name), lambda looked: looked == Gone())
+    assert apps.surely_gone(name, ENVIRONMENT)
+    assert apps.delete(name) == Gone()
+
+
+def test_creating_twice_makes_one_app(apps, name, cloud):
+    assert apps.create(spec(name)) == Accepted()
+    assert apps.create(spec(name)) == Accepted()
+
+    with urlopen(f"{cloud.endpoints['arm']}/_truth") as answer:
+        assert [app["name"] for app in json.load(answer)["apps"]].count(name) == 1
+    until(lambda: apps.delete(name), lambda answer: answer in (Accepted(), Gone()))
+
+
+@pytest.mark.parametrize(
+    ("faults", "after_s"),
+    [
+        ({"throttle": {"value": {"n": 1, "retry_after": 7}}}, 7.0),
+        ({"status_500": {"value": True, "count": 1}}, 5.0),
+        ({"html_503": {"value": True, "count": 1}}, 5.0),
+    ],
+    ids=["429", "500", "html 503"],
+)
+def test_trouble_on_the_way_to_a_create_asks_to_come_back(apps, name, cloud, faults, after_s):
+    with urlopen(f"{cloud.endpoints['arm']}/_faults") as answer:
+        shown = answer.read().decode()
+    assert all(switch in shown for switch in faults)
+    set_faults(cloud, faults)
+
+    outcome = apps.create(spec(name))
+
+    assert isinstance(outcome, Later), outcome
+    assert outcome.after_s == after_s
+
+
+def test_an_image_that_cannot_be_pulled_is_a_failure_with_azures_words(apps, name, cloud):
+    set_faults(cloud, {"image_unauthorized": True})
+
+    outcome = apps.create(spec(name))
+
+    assert isinstance(outcome, Failure)
+    assert outcome.problem.code is ErrorCode.IMAGE_NOT_PULLED
+    assert "UNAUTHORIZED" in outcome.problem.message
+
+
+@pytest.mark.parametrize("fault", ["arm_403", "status_500", "html_503"])
+def test_an_app_that_cannot_be_asked_for_is_unknown_and_never_gone(apps, name, cloud, fault):
+    running(apps, name)
+    set_faults(cloud, {fault: True})
+
+    for ask in (lambda: apps.look(name), lambda: apps.surely_gone(name, ENVIRONMENT)):
+        with pytest.raises(ArmUnknown):
+            ask()
+
+    set_faults(cloud, None)
+    assert apps.delete(name) == Accepted()
+
+
+def test_a_container_without_a_gpu_is_told_from_one_that_cannot_be_asked_yet(apps, name, cloud):
+    set_faults(cloud, {"cpu_only": True})
+    seen = running(apps, name)
+
+    assert isinstance(apps.prove_gpu(name, seen.exec_url), NoGpu)
+    set_faults(cloud, {"exec_500_for": 600})
+    assert isinstance(apps.prove_gpu(name, seen.exec_url), NotYet)
+    set_faults(cloud, None)
+    assert apps.delete(name) == Accepted()
+
+
+@pytest.mark.parametrize(
+    ("printed", "said", "kind"),
+    [
+        ("GPU 0: Tesla T4 (UUID: GPU-1)\r\n", "", GpuProved),
+        ("No devices were found\r\n", "", NoGpu),
+        ("", '{"Error":{"Message":"... exit code 9. ..."}}', NoGpu),
+        ("", '{"Error":{"Code":"ClusterExecEndpointWebSocketConnectionError"}}', NotYet),
+        ("GPU 0: Tesla T4 (UUID", "timed out", NotYet),
+        ("", "", NotYet),
+    ],
+)
+def test_what_nvidia_smi_printed_decides(printed, said, kind):
+    assert isinstance(verdict(printed, said), kind)
+
+
+def test_no_token_travels_in_plain_http_to_another_machine():
+    request = SimpleNamespace(http_request=SimpleNamespace(url="http://management.example/", headers={}))
+
+    with pytest.raises(PlainHttpRefused):
+        LoopbackTokenPolicy(None, "scope").on_request(request)
+    assert request.http_request.headers == {}
