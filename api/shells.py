@@ -61,7 +61,7 @@ def _admissible(call: Call, request: OpenShellRequest) -> SessionRow:
             ErrorCode.NOT_ENTITLED,
             "You have no usable Dev Box in this project. Create one, or name another project with --project.",
         )
-    stored = call.world.sessions.settings(call.project)
+    stored = call.world.sessions.recent_settings(call.project)
     settings = stored.row.settings if stored else GpuSettings()
     return _new_session(call, request, settings)
 

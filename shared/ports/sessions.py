@@ -28,6 +28,7 @@ from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stor
 
 CORE = "core"
 REMEMBERED_SESSIONS = 10_000
+RECENT_S = 2.0
 T = TypeVar("T")
 
 
@@ -51,12 +52,20 @@ class Sessions:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.ledgers = LedgerDesk(tables)
+        self._settings: dict[ProjectId, tuple[float, Stored[SettingsRow] | None]] = {}
         self._projects: dict[SessionId, ProjectId] = {}
 
     # reading
 
     def settings(self, project: ProjectId) -> Stored[SettingsRow] | None:
         return self.tables.read(CORE, project, names.SETTINGS_KEY, SettingsRow)
+
+    def recent_settings(self, project: ProjectId) -> Stored[SettingsRow] | None:
+        """Return the settings as they were at most two seconds ago: for answers that admission decides once more."""
+        known = self._settings.get(project)
+        if known is None or elapsed_s() - known[0] > RECENT_S:
+            known = self._settings[project] = (elapsed_s(), self.settings(project))
+        return known[1]
 
     def ledger(self, project: ProjectId) -> Stored[LedgerRow] | None:
         return self.tables.read(CORE, project, names.LEDGER_KEY, LedgerRow)
@@ -114,7 +123,10 @@ class Sessions:
 
     def commit(self, project: ProjectId, changes: Sequence[Change]) -> bool:
         """Carry out all changes in the project's partition or none; False where a row was not as it was read."""
-        return self.tables.commit(CORE, project, changes)
+        done = self.tables.commit(CORE, project, changes)
+        if any(change.key == names.SETTINGS_KEY for change in changes):
+            self._settings.pop(project, None)
+        return done
 
 
 def session_update(stored: Stored[SessionRow], row: SessionRow) -> Update:
