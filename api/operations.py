@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from api import meta, project_settings, sessions, shells
+from api import meta, opening, project_settings, sessions, shells
 from api.call import Call, Reply
 from api.wire import (
     ConnectView,
@@ -52,7 +52,7 @@ _SETTINGS = "projects/{project}/gpuSettings"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        name="OpenShell", commands=True, method="PUT", route=_SHELL, who=Who.SELF, handler=shells.open_shell,
+        name="OpenShell", commands=True, method="PUT", route=_SHELL, who=Who.SELF, handler=opening.open_shell,
         summary="Open a shell on a GPU under an id that the client chooses.",
         body=OpenShellRequest, answers={200: ShellView, 201: ShellView},
     ),

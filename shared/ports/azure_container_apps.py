@@ -8,7 +8,7 @@ the story waits, not a thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, TypeVar
 
 from azure.core.credentials import TokenCredential
@@ -18,6 +18,7 @@ from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.provisioning import AppCondition, AppSeen, Failure, no_capacity
 from shared.domain.states import EndReason
+from shared.ports.arm_answers import TROUBLE_PAUSE_S, app_body, condition_of_replica, is_trouble, parts, pause_s
 from shared.ports.container_apps import (
     Accepted,
     AppSpec,
@@ -35,9 +36,6 @@ from shared.ports.gpu_probe import ask_nvidia_smi
 T = TypeVar("T")
 SCOPE = "https://management.azure.com/.default"
 BUSY_PAUSE_S = 2.0
-THROTTLED_PAUSE_S = 10.0
-TROUBLE_PAUSE_S = 5.0
-CONTAINER = "shell"
 
 
 class AzureContainerApps:
@@ -69,11 +67,11 @@ class AzureContainerApps:
         return Accepted()
 
     def _create_refused(self, spec: AppSpec, error: HttpResponseError) -> Accepted | Later | Failure:
-        status, code, message = _parts(error)
+        status, code, message = parts(error)
         if status == 409:
             return self._accepted_before(spec.name) or Later(BUSY_PAUSE_S, message)
-        if _is_trouble(status):
-            return Later(_pause_s(error), message)
+        if is_trouble(status):
+            return Later(pause_s(error), message)
         if "capacity" in code.lower() or "quota" in code.lower():
             return no_capacity(message)
         is_image = code == "InvalidParameterValueInContainerTemplate"
@@ -125,10 +123,10 @@ class AzureContainerApps:
                 raw_response_hook=lambda answer: statuses.append(answer.http_response.status_code),
             )
         except HttpResponseError as error:
-            status, _, message = _parts(error)
+            status, _, message = parts(error)
             if status == 404:
                 return Gone()
-            return Later(BUSY_PAUSE_S if status == 409 else _pause_s(error), message)
+            return Later(BUSY_PAUSE_S if status == 409 else pause_s(error), message)
         except AzureError as error:
             return Later(TROUBLE_PAUSE_S, f"Azure did not answer: {error}")
         return Gone() if statuses[-1:] == [204] else Accepted()
@@ -173,89 +171,15 @@ class AzureContainerApps:
         return way_in if isinstance(way_in, NotYet) else ask_nvidia_smi(way_in)
 
 
-def app_body(spec: AppSpec) -> dict[str, Any]:
-    """Return the app's ARM body (azure.md 2.5). The main process only waits: shells come by exec."""
-    waits = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
-    container = {
-        "name": CONTAINER,
-        "image": spec.image,
-        "command": ["/bin/sh", "-c"],
-        "args": [waits],
-        "resources": {"cpu": spec.cpu, "memory": f"{spec.memory_gib}Gi"},
-    }
-    return {
-        "location": spec.region,
-        "tags": dict(spec.tags),
-        "properties": {
-            "environmentId": spec.environment_id,
-            "workloadProfileName": spec.profile,
-            "configuration": {"activeRevisionsMode": "Single"},
-            "template": {
-                "terminationGracePeriodSeconds": 30,
-                "containers": [container],
-                "scale": {"minReplicas": 1, "maxReplicas": 1},
-            },
-        },
-    }
-
-
-def condition_of_replica(replica: Any) -> AppSeen:
-    """Return what a replica's own state tells; its texts are Azure's and only some are known (azure.md 4.6)."""
-    properties = replica.properties
-    started_at: datetime | None = properties.created_time
-    if not properties.containers:
-        detail = properties.running_state_details or ""
-        refused = properties.running_state == "NotRunning"
-        return AppSeen(condition=AppCondition.REPLICA_REFUSED if refused else AppCondition.NO_REPLICA, detail=detail)
-    container = properties.containers[0]
-    detail = container.running_state_details or properties.running_state_details or ""
-    if container.running_state == "Running":
-        condition = AppCondition.RUNNING
-    elif properties.running_state == "NotRunning" and "full" in detail.lower():
-        condition = AppCondition.REPLICA_REFUSED
-    elif "pull" in detail.lower():
-        condition = AppCondition.PULLING
-    else:
-        condition = AppCondition.STARTING
-    occupied = condition is not AppCondition.REPLICA_REFUSED
-    return AppSeen(
-        condition=condition,
-        detail=detail,
-        replica_started_at=started_at if occupied else None,
-        exec_url=container.exec_endpoint if condition is AppCondition.RUNNING else None,
-    )
-
-
 def _asked(ask: Callable[[], T], what: str) -> T | None:
     """Return Azure's answer, None where it says that there is no such thing; raise ArmUnknown for all else."""
     try:
         return ask()
     except ResourceNotFoundError as error:
-        if _parts(error)[1] in ("ResourceNotFound", "ResourceGroupNotFound", "NotFound"):
+        if parts(error)[1] in ("ResourceNotFound", "ResourceGroupNotFound", "NotFound"):
             return None
         raise ArmUnknown(f"{what}: {error}") from error
     except HttpResponseError as error:
-        raise ArmUnknown(f"{what}: {error.status_code} {_parts(error)[1]}", retry_after_s=_pause_s(error)) from error
+        raise ArmUnknown(f"{what}: {error.status_code} {parts(error)[1]}", retry_after_s=pause_s(error)) from error
     except AzureError as error:
         raise ArmUnknown(f"{what}: {error}") from error
-
-
-def _parts(error: HttpResponseError) -> tuple[int, str, str]:
-    """Return status, code and message of an ARM error; the body may be HTML (azure.md 4.4)."""
-    inner = error.error
-    code = str(inner.code) if inner is not None and inner.code else "Unknown"
-    message = str(inner.message) if inner is not None and inner.message else (error.reason or "no message")
-    return error.status_code or 0, code, message
-
-
-def _is_trouble(status: int) -> bool:
-    """Tell whether a status says nothing about the request itself: no rights just now, throttled, out of order."""
-    return status in (0, 401, 403, 408, 429) or status >= 500
-
-
-def _pause_s(error: HttpResponseError) -> float:
-    headers: Any = getattr(error.response, "headers", {})
-    told = str(headers.get("Retry-After", ""))
-    if told.isdigit():
-        return float(told)
-    return THROTTLED_PAUSE_S if error.status_code == 429 else TROUBLE_PAUSE_S

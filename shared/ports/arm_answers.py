@@ -1,0 +1,89 @@
+"""What we write to Azure Resource Manager about a session's app, and how its answers are read. No calls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from azure.core.exceptions import HttpResponseError
+
+from shared.domain.provisioning import AppCondition, AppSeen
+from shared.ports.container_apps import AppSpec
+
+THROTTLED_PAUSE_S = 10.0
+TROUBLE_PAUSE_S = 5.0
+CONTAINER = "shell"
+
+
+def app_body(spec: AppSpec) -> dict[str, Any]:
+    """Return the app's ARM body (azure.md 2.5). The main process only waits: shells come by exec."""
+    waits = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
+    container = {
+        "name": CONTAINER,
+        "image": spec.image,
+        "command": ["/bin/sh", "-c"],
+        "args": [waits],
+        "resources": {"cpu": spec.cpu, "memory": f"{spec.memory_gib}Gi"},
+    }
+    return {
+        "location": spec.region,
+        "tags": dict(spec.tags),
+        "properties": {
+            "environmentId": spec.environment_id,
+            "workloadProfileName": spec.profile,
+            "configuration": {"activeRevisionsMode": "Single"},
+            "template": {
+                "terminationGracePeriodSeconds": 30,
+                "containers": [container],
+                "scale": {"minReplicas": 1, "maxReplicas": 1},
+            },
+        },
+    }
+
+
+def condition_of_replica(replica: Any) -> AppSeen:
+    """Return what a replica's own state tells; its texts are Azure's and only some are known (azure.md 4.6)."""
+    properties = replica.properties
+    started_at: datetime | None = properties.created_time
+    if not properties.containers:
+        detail = properties.running_state_details or ""
+        refused = properties.running_state == "NotRunning"
+        return AppSeen(condition=AppCondition.REPLICA_REFUSED if refused else AppCondition.NO_REPLICA, detail=detail)
+    container = properties.containers[0]
+    detail = container.running_state_details or properties.running_state_details or ""
+    if container.running_state == "Running":
+        condition = AppCondition.RUNNING
+    elif properties.running_state == "NotRunning" and "full" in detail.lower():
+        condition = AppCondition.REPLICA_REFUSED
+    elif "pull" in detail.lower():
+        condition = AppCondition.PULLING
+    else:
+        condition = AppCondition.STARTING
+    occupied = condition is not AppCondition.REPLICA_REFUSED
+    return AppSeen(
+        condition=condition,
+        detail=detail,
+        replica_started_at=started_at if occupied else None,
+        exec_url=container.exec_endpoint if condition is AppCondition.RUNNING else None,
+    )
+
+
+def parts(error: HttpResponseError) -> tuple[int, str, str]:
+    """Return status, code and message of an ARM error; the body may be HTML (azure.md 4.4)."""
+    inner = error.error
+    code = str(inner.code) if inner is not None and inner.code else "Unknown"
+    message = str(inner.message) if inner is not None and inner.message else (error.reason or "no message")
+    return error.status_code or 0, code, message
+
+
+def is_trouble(status: int) -> bool:
+    """Tell whether a status says nothing about the request itself: no rights just now, throttled, out of order."""
+    return status in (0, 401, 403, 408, 429) or status >= 500
+
+
+def pause_s(error: HttpResponseError) -> float:
+    headers: Any = getattr(error.response, "headers", {})
+    told = str(headers.get("Retry-After", ""))
+    if told.isdigit():
+        return float(told)
+    return THROTTLED_PAUSE_S if error.status_code == 429 else TROUBLE_PAUSE_S
