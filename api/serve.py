@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from shared.domain import names
 from shared.domain.access import Caller, Standing, Who, may
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.names import ProjectId, UserId
+from shared.domain.pricing import GpuType
+from shared.domain.settings import Mode
 from shared.ports import ids
 from shared.ports.container_apps import ArmUnknown
 from shared.ports.entitlement import EntitlementUnknown
@@ -29,6 +32,7 @@ log = logging.getLogger("devboxgpu.api")
 P = TypeVar("P")
 
 LARGEST_BODY = 16 * 1024
+CLOSED_LISTS: dict[str, type[StrEnum]] = {"gpuType": GpuType, "type": GpuType, "serverlessGpuSessionsMode": Mode}
 ENCODER = msgspec.json.Encoder()
 
 
@@ -152,12 +156,19 @@ def _body(operation: Operation, request: func.HttpRequest) -> Any:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `")
         target = place.rstrip("`").removeprefix("$.") or None
+        text += _known_values(target or "")
         where = f" (at {target})" if target else ""
         raise Refused(
             400, ErrorCode.INVALID_REQUEST, f"The body is not valid: {text}{where}.", target=target
         ) from error
     except msgspec.DecodeError as error:
         raise Refused(400, ErrorCode.INVALID_REQUEST, f"The body is not JSON: {error}.") from error
+
+
+def _known_values(target: str) -> str:
+    """Return the values that a field with a closed list of them takes, for the error that names a wrong one."""
+    values = CLOSED_LISTS.get(target.rpartition(".")[2])
+    return f"; it may be {' or '.join(values)}" if values else ""
 
 
 def _part(value: P | None, name: str, rule: str) -> P:

@@ -185,8 +185,9 @@ def poll_ms(row: SessionRow, now: datetime) -> int:
 
     A session that is not admitted yet stands behind others: asking often would only make it wait longer.
     """
+    age_s = (now - row.created_at).total_seconds()
     if row.state is SessionState.REQUESTED:
-        return 1000
-    if (now - row.created_at).total_seconds() < 0.5:
+        return 200 if age_s < 0.35 else 1000
+    if age_s < 0.6:
         return 50
     return 400

@@ -71,7 +71,7 @@ def test_two_users_may_choose_the_same_shell_id_and_never_meet(tmp_path):
     [
         (b"{", "not JSON"),
         (b"[]", "Expected `object`"),
-        ({"gpuType": "H100"}, "gpuType"),
+        ({"gpuType": "H100"}, "it may be T4 or A100 (at gpuType)"),
         ({"gpu_type": "T4"}, "gpu_type"),
         ({"surprise": 1}, "surprise"),
         ({"region": "west us"}, "region"),
