@@ -112,10 +112,7 @@ async def raise_wake(world: World, drivers: Drivers, session: SessionRow) -> Non
 
 async def replace_lost_drivers(world: World, drivers: Drivers, deaf: set[str]) -> None:
     """Give every session that needs one a living driver."""
-    stored = await asyncio.to_thread(world.sessions.tables.scan_all, CORE, names.SESSIONS, SessionRow)
-    for row in (entry.row for _, entry in stored):
-        if row.finished:
-            continue
+    for row in await asyncio.to_thread(world.sessions.unsettled):
         try:
             if row.session in deaf or await _is_lost(world, drivers, row):
                 adopted = await adopt(world, drivers, row.project, row.session, row.epoch)

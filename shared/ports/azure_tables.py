@@ -58,9 +58,14 @@ class AzureTables:
         values = {"partition": partition, "first": keys[0], "end": keys[1]}
         return [stored for _, stored in _patiently(lambda: self._query(table, where, values, kind))]
 
-    def scan_all(self, table: str, keys: tuple[str, str], kind: type[R]) -> list[tuple[str, Stored[R]]]:
-        values = {"first": keys[0], "end": keys[1]}
-        return _patiently(lambda: self._query(table, "RowKey ge @first and RowKey lt @end", values, kind))
+    def scan_all(
+        self, table: str, keys: tuple[str, str], kind: type[R], *, where: tuple[str, bool] | None = None
+    ) -> list[tuple[str, Stored[R]]]:
+        condition, values = "RowKey ge @first and RowKey lt @end", dict[str, Any](first=keys[0], end=keys[1])
+        if where is not None and where[0] in kind.__struct_fields__:
+            condition += f" and {where[0]} eq @wanted"
+            values["wanted"] = where[1]
+        return _patiently(lambda: self._query(table, condition, values, kind))
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
         if len(changes) > LARGEST_TRANSACTION:

@@ -79,6 +79,11 @@ class Sessions:
     def sessions(self, project: ProjectId) -> list[SessionRow]:
         return [stored.row for stored in self.tables.scan(CORE, project, names.SESSIONS, SessionRow)]
 
+    def unsettled(self) -> list[SessionRow]:
+        """Return the sessions of all projects that still need a driver."""
+        found = self.tables.scan_all(CORE, names.SESSIONS, SessionRow, where=("settled", False))
+        return [stored.row for _, stored in found if not stored.row.finished]
+
     def shells_of(self, project: ProjectId, user: UserId) -> list[ShellRow]:
         return [stored.row for stored in self.tables.scan(CORE, project, names.shells_of_user(user), ShellRow)]
 

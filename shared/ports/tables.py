@@ -62,8 +62,13 @@ class Tables(Protocol):
     def scan(self, table: str, partition: str, keys: tuple[str, str], kind: type[R]) -> list[Stored[R]]:
         """Return the partition's rows from the first key up to, not including, the second, in order of keys."""
 
-    def scan_all(self, table: str, keys: tuple[str, str], kind: type[R]) -> list[tuple[str, Stored[R]]]:
-        """Return (partition, row) for the rows of this key range in every partition: for sweeps only."""
+    def scan_all(
+        self, table: str, keys: tuple[str, str], kind: type[R], *, where: tuple[str, bool] | None = None
+    ) -> list[tuple[str, Stored[R]]]:
+        """Return (partition, row) for the rows of this key range in every partition: for sweeps only.
+
+        `where` names a column and the value that it must have: what is of no interest stays where it is.
+        """
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
         """Carry out all changes at once, or none. Return False where a row was not as it was read.

@@ -66,13 +66,17 @@ class MemoryTables:
     def scan(self, table: str, partition: str, keys: tuple[str, str], kind: Any) -> list[Any]:
         return [stored for place, stored in self.scan_all(table, keys, kind) if place == partition]
 
-    def scan_all(self, table: str, keys: tuple[str, str], kind: Any) -> list[tuple[str, Any]]:
+    def scan_all(
+        self, table: str, keys: tuple[str, str], kind: Any, *, where: tuple[str, bool] | None = None
+    ) -> list[tuple[str, Any]]:
         self._answer()
         with self._lock:
             found = sorted(
                 (place, value)
                 for place, value in self._rows.items()
-                if place[0] == table and keys[0] <= place[2] < keys[1]
+                if place[0] == table
+                and keys[0] <= place[2] < keys[1]
+                and (where is None or value[0].get(where[0]) == where[1])
             )
         return [(place[1], Stored(place[2], from_entity(row, kind), etag)) for place, (row, etag) in found]
 

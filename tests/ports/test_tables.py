@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from shared.domain.names import ProjectId
-from shared.domain.records import LedgerRow, WakeRow
+from shared.domain.records import LedgerRow, SessionRow, WakeRow
 from shared.ports import azure_tables
 from shared.ports.azure_tables import AzureTables, connect
 from shared.ports.rows import LONGEST_TEXT, RowTooLarge, from_entity, to_entity
@@ -167,6 +167,35 @@ def test_storage_that_does_not_answer_is_unavailable_within_the_budget(monkeypat
         made.read("core", "p", "k", LookupRow)
     with pytest.raises(StorageUnavailable):
         made.commit("core", "p", [Insert("k", LookupRow(project=ProjectId("demo")))])
+
+
+def test_a_scan_of_all_partitions_finds_only_what_has_the_wanted_value(tables, partition):
+    other = f"{partition}-other"
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    for place, settled in ((partition, True), (other, False)):
+        tables.commit("core", place, [Insert(f"s-{place}", session_row(settled, at))])
+
+    found = tables.scan_all("core", ("s-", "s."), SessionRow, where=("settled", False))
+
+    assert [place for place, _ in found if place in (partition, other)] == [other]
+
+
+def session_row(settled: bool, at: datetime) -> SessionRow:
+    return SessionRow(
+        project="demo",
+        session="s" * 26,
+        user="u",
+        state="Ended",
+        gpu_type="T4",
+        image="i",
+        regions=["westus3"],
+        created_at=at,
+        booked_at=at,
+        shells=[],
+        idle_timeout_s=1.0,
+        max_lifetime_s=1.0,
+        settled=settled,
+    )
 
 
 def test_a_filter_value_cannot_leave_its_place(tables, partition):
