@@ -31,10 +31,9 @@ class DurableOptions:
     default_version: str | None = None
     version_match_strategy: str = "CurrentOrOlder"
     store_inputs_in_history: bool = False
+    max_polling_interval_s: float = _POLLING_INTERVAL_S
     strict: bool = False
-    """Each trap of reference/functions-host.md 7.2 that can be seen ends in an error; set by the host's command line."""
     as_azure: int | None = None
-    """The seed of the vendor's own faults, mixed as measured; None for an exact engine. Set by the command line."""
 
     @classmethod
     def from_host_json(cls, document: Mapping[str, object]) -> "DurableOptions":
