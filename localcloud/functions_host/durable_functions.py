@@ -7,6 +7,7 @@ from pathlib import Path
 
 from azure.functions.meta import Datum
 
+from localcloud.durable.activity_runner import worker_killed
 from localcloud.durable.engine import DurableEngine
 from localcloud.durable.journal import JournalError
 from localcloud.durable.options import DurableOptions
@@ -17,6 +18,7 @@ from localcloud.functions_host.functions import AppFunction, BindingType, Functi
 from localcloud.functions_host.http_exchange import HttpAnswer, HttpCall
 from localcloud.functions_host.inputs import gather_inputs
 from localcloud.functions_host.invocation import current_invocation
+from localcloud.functions_host.running_calls import FunctionTimedOut, WorkerReplaced
 from localcloud.functions_host.state_folder import StateUnusable
 from localcloud.functions_host.worker import InvocationFailed, Worker, new_invocation
 
@@ -73,9 +75,7 @@ class AppFunctionCaller:
             outcome = await self._worker.call(function, inputs, invocation)
         except InvocationFailed as error:
             _log.log(_severity(function), "%s failed: %s", kind, _first_line(error.summary))
-            raise FunctionFailed(
-                error.rpc_text, exception_type=error.exception_type, message=error.message, stack=error.stack
-            ) from error
+            raise _as_the_engine_hears(error) from error
         else:
             _log.debug("%s called", kind)
             return str(outcome.returned.value) if outcome.returned else "null"
@@ -118,6 +118,13 @@ class DurableExtension:
     async def webhook(self, call: HttpCall) -> HttpAnswer:
         """Answer a call of the public API; the key has been checked."""
         return _answer(await self._api.webhook(_request(call, WEBHOOK_PREFIX)))
+
+
+def _as_the_engine_hears(failed: InvocationFailed) -> FunctionFailed:
+    if isinstance(failed.error, WorkerReplaced):
+        return worker_killed()
+    text = failed.message if isinstance(failed.error, FunctionTimedOut) else failed.rpc_text
+    return FunctionFailed(text, exception_type=failed.exception_type, message=failed.message, stack=failed.stack)
 
 
 def _severity(function: AppFunction) -> int:

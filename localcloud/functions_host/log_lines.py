@@ -26,6 +26,7 @@ _CATEGORIES: Mapping[str, str] = {
     "durabletask.azurestorage": "localcloud.durable",
 }
 """The vendor's log categories, and the loggers here that say the same things."""
+_OWN = ("host", "localcloud.durable")
 _CHATTY = ("azure.core.pipeline.policies.http_logging_policy", "azure.identity", "aiohttp.access", "asyncio")
 
 
@@ -60,8 +61,11 @@ def start_logging() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def apply_log_levels(levels: Mapping[str, str]) -> None:
-    """Set the levels of host.json's `logging.logLevel`; words that are no level are told of and left out."""
+def apply_log_levels(levels: Mapping[str, str], *, is_verbose: bool = False) -> None:
+    """Set the levels of host.json's `logging.logLevel`; words that are no level are told of and left out.
+
+    Where a person asked for a verbose log, the host and the engine tell all, whatever the file says.
+    """
     for category, word in levels.items():
         level = _LEVELS.get(word.lower())
         if level is None:
@@ -72,3 +76,6 @@ def apply_log_levels(levels: Mapping[str, str]) -> None:
             logging.getLogger().setLevel(level)
         else:
             logging.getLogger(_CATEGORIES.get(category.lower(), category)).setLevel(level)
+    if is_verbose:
+        for name in _OWN:
+            logging.getLogger(name).setLevel(logging.DEBUG)

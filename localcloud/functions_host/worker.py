@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from azure.functions.meta import Datum
 from localcloud.functions_host.functions import AppFunction
 from localcloud.functions_host.invocation import Invocation, InvocationContext, current_invocation
 from localcloud.functions_host.loading import describe
+from localcloud.functions_host.running_calls import RunningCalls
 
 DEFAULT_THREADS = 1000
 """What the vendor's host sets where PYTHON_THREADPOOL_THREAD_COUNT is not set."""
@@ -32,6 +34,7 @@ class InvocationFailed(Exception):
 
     def __init__(self, error: BaseException, *, root: Path) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
+        self.error = error
         self.exception_type = type(error).__name__
         self.message = str(error)
         self.stack = "".join(traceback.format_tb(error.__traceback__))
@@ -71,21 +74,42 @@ def new_invocation(function: AppFunction, *, instance_id: str = "") -> Invocatio
 class Worker:
     """The one worker of the app in `root`."""
 
-    def __init__(self, *, root: Path, threads: int = DEFAULT_THREADS) -> None:
+    def __init__(self, *, root: Path, threads: int = DEFAULT_THREADS, limit: timedelta | None = None) -> None:
+        """No call may run longer than `limit`; None: as long as it likes."""
         self._root = root
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="function")
-        self._storage = threading.local()
+        self._threads = threads
+        self._calls = RunningCalls(limit, on_replaced=self._begin_anew)
+        self._begin_anew()
 
     async def call(self, function: AppFunction, inputs: Mapping[str, Datum], invocation: Invocation) -> Outcome:
         """Call a function; `inputs` holds a value for each of its input bindings. Raises InvocationFailed."""
-        if function.plan.is_async:
-            return await self._call_on_loop(function, inputs, invocation)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._call_in_thread, function, inputs, invocation)
+        running = self._calls.begin(function.name, invocation.id)
+        try:
+            outcome = await self._run(function, inputs, invocation)
+        except (asyncio.CancelledError, InvocationFailed):
+            if running.loss is None:
+                raise
+        finally:
+            self._calls.end(running)
+        if running.loss is not None:
+            running.task.uncancel()
+            raise InvocationFailed(running.loss, root=self._root)
+        return outcome
 
     def close(self) -> None:
         """Take no more calls; the ones that run are left to end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin_anew(self) -> None:
+        """What a new worker process would have: threads and thread-local storage that nobody has used."""
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="function")
+        self._storage = threading.local()
+
+    async def _run(self, function: AppFunction, inputs: Mapping[str, Datum], invocation: Invocation) -> Outcome:
+        if function.plan.is_async:
+            return await self._call_on_loop(function, inputs, invocation)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._call_in_thread, function, inputs, invocation)
 
     def _call_in_thread(self, function: AppFunction, inputs: Mapping[str, Datum], invocation: Invocation) -> Outcome:
         token = current_invocation.set(invocation)

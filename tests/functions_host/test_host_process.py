@@ -40,7 +40,7 @@ class Process:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "localcloud.functions_host", str(root), "--port", "0", *arguments],
             cwd=REPOSITORY,
-            env={**os.environ, **(environ or {})},  # noqa: TID251 - handed on to a child
+            env={**os.environ, **(environ or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
