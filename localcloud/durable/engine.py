@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from localcloud.durable import sdk_timestamps
+from localcloud.durable import sdk_sites, sdk_timestamps
 from localcloud.durable.activity_runner import ActivityRunner
 from localcloud.durable.changes import Changes
 from localcloud.durable.decisions import Status
@@ -65,6 +65,8 @@ class DurableEngine:
     async def start(self) -> None:
         """Open the journal and go on where it stands: messages, timers and unfinished activities; JournalError."""
         sdk_timestamps.install()
+        if self.options.strict:
+            sdk_sites.install()
         self.journal.open()
         messages, activities = self.journal.messages(), self.journal.activities()
         self.factory.begin_after(max([0, *(m.id for m in messages), *(a.id for a in activities)]))
@@ -180,6 +182,8 @@ class DurableEngine:
                 default_version=self.options.default_version,
                 known_orchestrators=self.known_functions("orchestration"),
                 store_inputs=self.options.store_inputs_in_history,
+                is_alive=self.executions.is_alive,
+                strict=self.options.strict,
             ),
             found.execution,
         )
