@@ -52,6 +52,15 @@ class DurableEngine:
         self._entities = EntityRunner(caller=caller, factory=self.factory, journal=self.journal)
         self._episode_slots = asyncio.Semaphore(options.max_concurrent_orchestrators)
         self.executions = Executions(self.journal)
+        self._episode_settings = EpisodeSettings(
+            caller=caller,
+            factory=self.factory,
+            default_version=options.default_version,
+            known_orchestrators=lambda: self.known_functions("orchestration"),
+            store_inputs=options.store_inputs_in_history,
+            is_alive=self.executions.is_alive,
+            strict=options.strict,
+        )
         self._triage = Triage(executions=self.executions, options=options, faults=self.faults)
         self._at_work: set[str] = set()
         self._running_episodes: set[Episode] = set()
@@ -175,18 +184,7 @@ class DurableEngine:
             await self.commit(changes)
             return
         self.episodes += 1
-        episode = Episode(
-            EpisodeSettings(
-                caller=self.caller,
-                factory=self.factory,
-                default_version=self.options.default_version,
-                known_orchestrators=self.known_functions("orchestration"),
-                store_inputs=self.options.store_inputs_in_history,
-                is_alive=self.executions.is_alive,
-                strict=self.options.strict,
-            ),
-            found.execution,
-        )
+        episode = Episode(self._episode_settings, found.execution)
         if self.faults.fails_episode(instance_id):
             episode.kill_worker()
         self._running_episodes.add(episode)

@@ -56,7 +56,7 @@ class EpisodeSettings:
     caller: FunctionCaller
     factory: WorkFactory
     default_version: str | None
-    known_orchestrators: Sequence[str] = ()
+    known_orchestrators: Callable[[], Sequence[str]] = tuple
     is_alive: Callable[[str], bool] = lambda _instance_id: False
     strict: bool = False
     store_inputs: bool = False
@@ -117,7 +117,7 @@ class Episode:
         name = self._row.name
         caller = self._settings.caller
         if caller.kind_of(name) != "orchestration":
-            told = no_such_function(name, "an orchestrator", self._settings.known_orchestrators)
+            told = no_such_function(name, "an orchestrator", self._settings.known_orchestrators())
             return SdkAnswer(failure=OrchestrationFailed(orchestrator_failure(name, told), told))
         payload = orchestration_payload(self._row, [*self._past, *self._new])
         try:
