@@ -26,6 +26,7 @@ RPC_PREFIX = "/durabletask/"
 WEBHOOK_PREFIX = "/runtime/webhooks/durabletask/"
 JOURNAL = "durable.sqlite"
 _INSTANCE_ID = re.compile(r'(?<!\\)"instanceId"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_ENCLOSED = re.compile(r"\n\n\$OutOfProcData\$| \n \{\"\$type\"")
 _KINDS: Mapping[str, FunctionKind] = {
     BindingType.ORCHESTRATION_TRIGGER: "orchestration",
     BindingType.ACTIVITY_TRIGGER: "activity",
@@ -74,7 +75,7 @@ class AppFunctionCaller:
             inputs = gather_inputs(function, Datum(payload, "string"), self.client_binding)
             outcome = await self._worker.call(function, inputs, invocation)
         except InvocationFailed as error:
-            _log.log(_severity(function), "%s failed: %s", kind, _first_line(error.summary))
+            _log.log(_severity(function), "%s failed: %s%s", kind, _own_words(error), error.place)
             raise _as_the_engine_hears(error) from error
         else:
             _log.debug("%s called", kind)
@@ -132,8 +133,9 @@ def _severity(function: AppFunction) -> int:
     return logging.ERROR if function.trigger.type == BindingType.ACTIVITY_TRIGGER else logging.WARNING
 
 
-def _first_line(text: str) -> str:
-    return text.split("\n\n$OutOfProcData$", 1)[0]
+def _own_words(failed: InvocationFailed) -> str:
+    """The error without the state and the .NET exceptions that the vendor's protocol puts into it."""
+    return f"{failed.exception_type}: {_ENCLOSED.split(failed.message, maxsplit=1)[0]}"
 
 
 def _request(call: HttpCall, prefix: str) -> WebRequest:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+from azure.functions.http import HttpResponseConverter
 from azure.functions.meta import Datum
 
 from localcloud.functions_host.functions import AppFunction
 from localcloud.functions_host.invocation import Invocation, InvocationContext, current_invocation
-from localcloud.functions_host.loading import describe
+from localcloud.functions_host.loading import place_of
 from localcloud.functions_host.running_calls import RunningCalls
 
 DEFAULT_THREADS = 1000
@@ -32,13 +33,14 @@ class InvocationFailed(Exception):
     `summary` is one line for the log: what was raised, and where in the app.
     """
 
-    def __init__(self, error: BaseException, *, root: Path) -> None:
+    def __init__(self, error: BaseException, *, root: Path, function: AppFunction) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
         self.error = error
         self.exception_type = type(error).__name__
         self.message = str(error)
         self.stack = "".join(traceback.format_tb(error.__traceback__))
-        self.summary = describe(error, within=root)
+        self.place = place_of(error, within=root, called=function.body)
+        self.summary = f"{self.exception_type}: {self.message}{self.place}"
 
     @property
     def rpc_text(self) -> str:
@@ -93,7 +95,7 @@ class Worker:
             self._calls.end(running)
         if running.loss is not None:
             running.task.uncancel()
-            raise InvocationFailed(running.loss, root=self._root)
+            raise InvocationFailed(running.loss, root=self._root, function=function)
         return outcome
 
     def close(self) -> None:
@@ -118,7 +120,7 @@ class Worker:
             arguments, slots = self._arguments(function, inputs, invocation)
             return _outcome(function, function.body(**arguments), slots)
         except BaseException as error:  # the app's own code; sys.exit in a function must not stop the host
-            raise InvocationFailed(error, root=self._root) from error
+            raise InvocationFailed(error, root=self._root, function=function) from error
         finally:
             current_invocation.reset(token)
 
@@ -132,7 +134,7 @@ class Worker:
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # the app's own code; sys.exit in a function must not stop the host
-            raise InvocationFailed(error, root=self._root) from error
+            raise InvocationFailed(error, root=self._root, function=function) from error
         finally:
             current_invocation.reset(token)
 
@@ -152,8 +154,8 @@ def _outcome(function: AppFunction, returned: Any, slots: Mapping[str, OutSlot])
     plan = function.plan
     if returned is not None and plan.return_converter is None:
         raise RuntimeError(
-            f"function '{function.name}' returned a {type(returned).__name__}, and its trigger takes nothing back; "
-            "return None"
+            f"function '{function.name}' returned a value of type {type(returned).__name__}, and its trigger takes "
+            "nothing back; return None"
         )
     encoded = None
     if plan.return_converter is not None and not (returned is None and plan.outputs):
@@ -168,5 +170,6 @@ def _encoded(converter: Any, value: Any, expected_type: type | None) -> Datum:
     try:
         datum: Datum = converter.encode(value, expected_type=expected_type)
     except NotImplementedError as error:
-        raise TypeError(f"a {type(value).__name__} cannot be sent; {converter.__name__} takes no such value") from error
+        taken = "a text, or a func.HttpResponse" if converter is HttpResponseConverter else "what its binding takes"
+        raise TypeError(f"a value of type {type(value).__name__} was returned; return {taken}") from error
     return datum

@@ -185,7 +185,9 @@ def test_an_http_function_that_answers_with_what_cannot_be_sent_is_answered_500_
     reply = app.get("/api/bad")
 
     assert (reply.status, reply.body) == (500, b"")
-    assert "GET /api/bad failed" in logged(caplog)
+    name = type(eval(returned)).__name__
+    says = f"GET /api/bad failed: TypeError: a value of type {name} was returned; return a text, or a func.HttpResponse"
+    assert f"{says} at function_app.py:9 in bad" in logged(caplog)
 
 
 def test_a_disabled_function_is_as_if_it_were_not_there(serve):
