@@ -3,7 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 RUN := .venv/bin/python
 PATHS := function_app.py api activities orchestrators shared client localcloud scripts tests benchmarks
 
-.PHONY: shell test env up down status check format lock clean bench
+APP ?= .
+PORT ?= 7071
+
+.PHONY: shell test env up down status check format lock clean bench host conformance
 
 shell: env
 	@$(RUN) -m localcloud up --quiet && $(RUN) -m localcloud shell
@@ -36,6 +39,14 @@ format: env
 
 lock: env
 	@$(RUN) scripts/lock.py
+
+# Serve any Python functions app in the foreground: make host APP=DIR [PORT=7071] [FLAGS="--reload --strict"]
+host: env
+	@$(RUN) -m localcloud.functions_host "$(APP)" --port $(PORT) $(FLAGS)
+
+# Hold the host against what was recorded of the vendor's own; about five minutes.
+conformance: env
+	@$(RUN) -m localcloud.conformance $(FLAGS)
 
 bench: env
 	@$(RUN) -m benchmarks

@@ -45,7 +45,10 @@ class ActionType(IntEnum):
 
 
 class ActionReplay:
-    """Plays one answer of the SDK."""
+    """Plays one answer of the SDK.
+
+    `position` is the number of the action that is awaited, and `asked` the action behind each id that was taken.
+    """
 
     def __init__(
         self, *, name: str, answer: SdkAnswer, kind_of: KindOf, events: ExternalEvents, default_version: str | None
@@ -57,6 +60,8 @@ class ActionReplay:
         self._default_version = default_version
         self._requests = OutgoingRequests()
         self._guids = 0
+        self.position = 0
+        self.asked: dict[int, Action] = {}
 
     async def run(self, replay: Replay) -> str | None:
         """Play all actions; then return the output, raise the error, or wait for ever where the SDK is not done."""
@@ -64,6 +69,7 @@ class ActionReplay:
             raise self._answer.failure
         for action in self._answer.actions:
             await self._play(replay, action)
+            self.position += 1
         if self._answer.error is not None:
             error = self._answer.error
             details = f"Message: {error}, StackTrace: "  # the vendor's is one of .NET, of no use to anybody here
@@ -90,9 +96,14 @@ class ActionReplay:
     def _started(self, replay: Replay, action: Action) -> list[Promise[None]]:
         return [start(self._play(replay, child)) for child in action["compoundActions"]]
 
+    def _note(self, replay: Replay, action: Action) -> None:
+        """Remember whose the id is that is taken next."""
+        self.asked[replay.next_id] = action
+
     # -- calls --------------------------------------------------------------------------------------------------
     async def _activity(self, replay: Replay, action: Action) -> None:
         if self._kind_of(action["functionName"]) == "activity":
+            self._note(replay, action)
             await replay.schedule_activity(action["functionName"], action.get("input"))
 
     async def _activity_with_retry(self, replay: Replay, action: Action) -> None:
@@ -109,6 +120,7 @@ class ActionReplay:
             await self._retried(replay, action, lambda: self._schedule_child(replay, action))
 
     def _schedule_child(self, replay: Replay, action: Action) -> Promise[str | None]:
+        self._note(replay, action)
         version = action.get("version") or self._default_version
         return replay.schedule_child(
             action["functionName"], version, action.get("instanceId"), to_json(action.get("input"))
@@ -124,15 +136,18 @@ class ActionReplay:
         first = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
         factor = options.get("backoffCoefficient") or 1.0
         for attempt in range(attempts):
+            self._note(replay, action)
             try:
                 await call()
                 return
             except TaskFailure:
                 delay = min(first * factor**attempt, LONGEST_SHORT_TIMER)
                 last = attempt == attempts - 1
+                self._note(replay, action)
                 await replay.create_timer(replay.now if last else replay.now + delay).fired
 
     async def _http(self, replay: Replay, action: Action) -> None:
+        self._note(replay, action)
         await replay.schedule_activity(HTTP_ACTIVITY, to_json(action["httpRequest"]))
 
     # -- waiting ------------------------------------------------------------------------------------------------
@@ -141,6 +156,7 @@ class ActionReplay:
         if fire_at - replay.now > LONGEST_SHORT_TIMER:
             await self._long_timer(replay, action)
             return
+        self._note(replay, action)
         timer = replay.create_timer(fire_at)
         if action.get("isCanceled"):
             replay.cancel_timer(timer)
@@ -150,10 +166,12 @@ class ActionReplay:
         """A chain of timers of three days; a cancel does not reach the one that runs (functions-host.md P4)."""
         fire_at = parse_instant(action["fireAt"])
         while fire_at - replay.now > LONGEST_SHORT_TIMER:
+            self._note(replay, action)
             running = replay.create_timer(replay.now + LONG_TIMER_STEP)
             if action.get("isCanceled"):
                 return
             await running.fired
+        self._note(replay, action)
         await replay.create_timer(fire_at).fired
 
     async def _external_event(self, _replay: Replay, action: Action) -> None:
@@ -185,6 +203,7 @@ class ActionReplay:
             request_id=request,
             is_signal=is_signal,
         )
+        self._note(replay, action)
         replay.send_event(target, "op", message)
         return request
 

@@ -1,12 +1,12 @@
 """What one work item changes in the journal, collected before it is committed as a whole."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.durable.history import Event
 from localcloud.durable.rows import Activity, Entity, Instance, Message
+from localcloud.durable.texts import to_json
 
 Statement = tuple[str, Sequence[Any]]
 _PUT_INSTANCE = (
@@ -32,15 +32,13 @@ class Changes:
         values = (
             row.instance_id, row.execution_id, row.name, row.version, row.input_text, row.status.value,
             row.custom_status, row.output, row.created_at.isoformat(), row.updated_at.isoformat(), row.generation,
-            None if row.parent is None else json.dumps(row.parent),
+            None if row.parent is None else to_json(row.parent),
         )  # fmt: skip
         self.statements.append((_PUT_INSTANCE, values))
 
     def append_history(self, instance_id: str, first: int, events: Iterable[Event]) -> None:
         for number, entry in enumerate(events, first):
-            self.statements.append(
-                ("INSERT INTO history VALUES (?, ?, ?)", (instance_id, number, json.dumps(entry, ensure_ascii=False)))
-            )
+            self.statements.append(("INSERT INTO history VALUES (?, ?, ?)", (instance_id, number, to_json(entry))))
 
     def clear_history(self, instance_id: str) -> None:
         self.statements.append(("DELETE FROM history WHERE instance_id = ?", (instance_id,)))
@@ -53,7 +51,7 @@ class Changes:
     def add_message(self, message: Message) -> None:
         values = (
             message.id, message.instance_id, message.execution_id, message.visible_at.isoformat(),
-            json.dumps(message.event, ensure_ascii=False), int(message.to_entity),
+            to_json(message.event), int(message.to_entity),
         )  # fmt: skip
         self.statements.append(("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", values))
         self.messages.append(message)

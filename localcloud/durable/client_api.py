@@ -1,5 +1,6 @@
 """What callers may do with instances and entities; every answer stands on what is committed."""
 
+import logging
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
@@ -13,7 +14,11 @@ from localcloud.durable.entity_messages import client_signal
 from localcloud.durable.history import Event
 from localcloud.durable.rewind import rewound
 from localcloud.durable.rows import Entity, Instance, InstanceQuery
+from localcloud.durable.strict import trap_of_start
 from localcloud.durable.texts import instant_text
+from localcloud.durable.traps import StrictRefusal
+
+_log = logging.getLogger(__name__)
 
 
 class Outcome(Enum):
@@ -51,7 +56,11 @@ class DurableClientApi:
 
     # -- starting -----------------------------------------------------------------------------------------------
     async def start(self, name: str, instance_id: str | None, input_text: str | None, version: str | None) -> str:
-        """Start an orchestration and return its id; a finished instance of the id is replaced; raises IdInUse."""
+        """Start an orchestration and return its id; a finished instance of the id is replaced.
+
+        Raises IdInUse, and StrictRefusal in strict mode.
+        """
+        self._check_start(name, input_text)
         target = instance_id or uuid4().hex
         previous = self._engine.executions.row(target)
         if target in self._starting:
@@ -64,6 +73,15 @@ class DurableClientApi:
         finally:
             self._starting.discard(target)
         return target
+
+    def _check_start(self, name: str, input_text: str | None) -> None:
+        engine = self._engine
+        if not engine.options.strict:
+            return
+        trap = trap_of_start(name, input_text, is_known=engine.caller.kind_of(name) == "orchestration")
+        if trap is not None:
+            _log.error("durable.trap start=%s %s", name, trap.text(name))
+            raise StrictRefusal(trap.text(name))
 
     async def _begin(
         self, name: str, target: str, input_text: str | None, version: str | None, previous: Instance | None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from localcloud.durable import sdk_timestamps
+from localcloud.durable import sdk_sites, sdk_timestamps
 from localcloud.durable.activity_runner import ActivityRunner
 from localcloud.durable.changes import Changes
 from localcloud.durable.decisions import Status
@@ -52,6 +52,15 @@ class DurableEngine:
         self._entities = EntityRunner(caller=caller, factory=self.factory, journal=self.journal)
         self._episode_slots = asyncio.Semaphore(options.max_concurrent_orchestrators)
         self.executions = Executions(self.journal)
+        self._episode_settings = EpisodeSettings(
+            caller=caller,
+            factory=self.factory,
+            default_version=options.default_version,
+            known_orchestrators=lambda: self.known_functions("orchestration"),
+            store_inputs=options.store_inputs_in_history,
+            is_alive=self.executions.is_alive,
+            strict=options.strict,
+        )
         self._triage = Triage(executions=self.executions, options=options, faults=self.faults)
         self._at_work: set[str] = set()
         self._running_episodes: set[Episode] = set()
@@ -65,6 +74,8 @@ class DurableEngine:
     async def start(self) -> None:
         """Open the journal and go on where it stands: messages, timers and unfinished activities; JournalError."""
         sdk_timestamps.install()
+        if self.options.strict:
+            sdk_sites.install()
         self.journal.open()
         messages, activities = self.journal.messages(), self.journal.activities()
         self.factory.begin_after(max([0, *(m.id for m in messages), *(a.id for a in activities)]))
@@ -173,16 +184,7 @@ class DurableEngine:
             await self.commit(changes)
             return
         self.episodes += 1
-        episode = Episode(
-            EpisodeSettings(
-                caller=self.caller,
-                factory=self.factory,
-                default_version=self.options.default_version,
-                known_orchestrators=self.known_functions("orchestration"),
-                store_inputs=self.options.store_inputs_in_history,
-            ),
-            found.execution,
-        )
+        episode = Episode(self._episode_settings, found.execution)
         if self.faults.fails_episode(instance_id):
             episode.kill_worker()
         self._running_episodes.add(episode)

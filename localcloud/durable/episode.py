@@ -4,12 +4,14 @@ It never touches the journal: what it returns is committed as a whole by whoever
 before its commit has not happened, but for activities of the vendor's kind that the fault switches run too early.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import uuid4
 
 from localcloud.durable import history as events
+from localcloud.durable import sdk_sites
 from localcloud.durable.action_replay import ActionReplay
 from localcloud.durable.changes import Changes
 from localcloud.durable.decisions import (
@@ -28,10 +30,14 @@ from localcloud.durable.payload import orchestration_payload
 from localcloud.durable.ports import FunctionCaller, FunctionFailed
 from localcloud.durable.replay import Replay
 from localcloud.durable.rows import Activity, Instance, Message
+from localcloud.durable.sanitizer import without_credentials
 from localcloud.durable.sdk_answer import SdkAnswer, answer_of, answer_of_failure
+from localcloud.durable.strict import Played, failed_instead, first_trap
 from localcloud.durable.texts import instant_text, to_json
+from localcloud.durable.traps import Rule, Trap
 from localcloud.durable.work_factory import WorkFactory
 
+_log = logging.getLogger(__name__)
 WORKER_KILLED = "python exited with code 137 (0x89)"
 
 
@@ -50,7 +56,9 @@ class EpisodeSettings:
     caller: FunctionCaller
     factory: WorkFactory
     default_version: str | None
-    known_orchestrators: Sequence[str] = ()
+    known_orchestrators: Callable[[], Sequence[str]] = tuple
+    is_alive: Callable[[str], bool] = lambda _instance_id: False
+    strict: bool = False
     store_inputs: bool = False
 
 
@@ -109,13 +117,18 @@ class Episode:
         name = self._row.name
         caller = self._settings.caller
         if caller.kind_of(name) != "orchestration":
-            told = no_such_function(name, "an orchestrator", self._settings.known_orchestrators)
+            told = no_such_function(name, "an orchestrator", self._settings.known_orchestrators())
             return SdkAnswer(failure=OrchestrationFailed(orchestrator_failure(name, told), told))
         payload = orchestration_payload(self._row, [*self._past, *self._new])
         try:
             text = await caller.call_orchestrator(name, payload)
         except FunctionFailed as failure:
-            return answer_of_failure(name, failure)
+            answer = answer_of_failure(name, failure)
+            if self._settings.strict and without_credentials(failure.text) != failure.text:
+                told = "the text of an error or of an input holds what looks like a credential, and hides the error"
+                trap = {"rule": Rule.NO_CREDENTIALS, "told": told, "at": sdk_sites.raised_at(failure)}
+                answer = replace(answer, notes={**answer.notes, "traps": [trap]})
+            return answer
         if self._killed:
             lost = FunctionFailed(WORKER_KILLED, exception_type="WorkerProcessExitException", message="", stack="")
             return answer_of_failure(name, lost)
@@ -133,7 +146,26 @@ class Episode:
             events=external,
             default_version=self._settings.default_version,
         )
-        return replay.play(self._past, self._new, actions.run)
+        decisions = replay.play(self._past, self._new, actions.run)
+        if not self._settings.strict:
+            return decisions
+        played = Played(
+            answer=answer,
+            kind_of=self._settings.caller.kind_of,
+            is_alive=self._settings.is_alive,
+            history=[*self._past, *self._new],
+            replay=replay,
+            actions=actions,
+            external=external,
+            decisions=decisions,
+        )
+        trap = first_trap(played)
+        return decisions if trap is None else self._fail_in(trap, decisions)
+
+    def _fail_in(self, trap: Trap, decisions: Sequence[Decision]) -> list[Decision]:
+        told = trap.text(self._row.name)
+        _log.error("durable.trap instance_id=%s %s", self._row.instance_id, told)
+        return failed_instead(decisions, orchestrator_failure(self._row.name, told))
 
     # -- the decisions ------------------------------------------------------------------------------------------
     def _carry_out(self, decisions: Sequence[Decision]) -> Complete | None:

@@ -28,6 +28,10 @@ class Executions:
         kept = self._kept.get(instance_id)
         return self._journal.instance(instance_id) if kept is None else kept.row
 
+    def is_alive(self, instance_id: str) -> bool:
+        row = self.row(instance_id)
+        return row is not None and not row.status.is_final
+
     def keep(self, execution: Execution) -> None:
         """Take note of an execution that was just committed; finished ones are not worth the memory."""
         name = execution.row.instance_id

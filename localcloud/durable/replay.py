@@ -62,6 +62,26 @@ class Replay:
         self._ended = False
         self._next_generation: Complete | None = None
         self._outcome: Promise[str | None] | None = None
+        self._playing: Event | None = None
+        self.mismatch: Event | None = None
+
+    # -- what strict mode asks ----------------------------------------------------------------------------------
+    @property
+    def next_id(self) -> int:
+        return self._next_id
+
+    @property
+    def is_suspended(self) -> bool:
+        return self._suspended
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was ended from outside, or by a decision of the replay itself."""
+        return self._ended
+
+    def open_tasks(self) -> list[int]:
+        """The ids of what has neither ended nor been cancelled."""
+        return list(self._open)
 
     # -- what the orchestrator asks for -------------------------------------------------------------------------
     def schedule_activity(self, name: str, input_text: str | None) -> Promise[str | None]:
@@ -123,12 +143,14 @@ class Replay:
                     entry["IsPlayed"] = True
             self._end_if_done()
         except NonDeterministic as error:
+            self.mismatch = self._playing
             self._complete(Status.FAILED, error.reason, error.details)
         return [self._decisions[number] for number in sorted(self._decisions)]
 
     def _play_one(self, entry: Event, orchestrator: Orchestrator) -> bool:
         """False for the event that only moves the clock, which the vendor's executor never marks."""
         kind = kind_of(entry)
+        self._playing = entry
         if kind is EventType.ORCHESTRATOR_STARTED:
             self.now = parse_instant(entry["Timestamp"])
             return False

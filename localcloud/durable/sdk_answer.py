@@ -1,13 +1,14 @@
 """The SDK's answer to an orchestration trigger, parsed; also where the answer hides in the text of a failure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.durable.errors import OrchestrationFailed, orchestrator_failure
 from localcloud.durable.net_json import with_utc_times
 from localcloud.durable.ports import FunctionFailed
 from localcloud.durable.sanitizer import without_credentials
+from localcloud.durable.sdk_sites import NOTES
 from localcloud.durable.texts import json_or_text, to_json
 
 _OUT_OF_PROC_DATA = "\n\n$OutOfProcData$:"
@@ -19,7 +20,7 @@ Action = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdkAnswer:
-    """What the SDK says of one episode; `failure` is set where nothing of it could be used."""
+    """What the SDK says of one episode; `failure` is set where nothing of it could be used, `notes` in strict mode."""
 
     is_done: bool = False
     actions: Sequence[Action] = ()
@@ -27,6 +28,7 @@ class SdkAnswer:
     error: str | None = None
     custom_status: str | None = None
     failure: OrchestrationFailed | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def answer_of(name: str, text: str) -> SdkAnswer:
@@ -59,6 +61,9 @@ def _parsed(name: str, text: str, *, looks_for_times: bool = False) -> SdkAnswer
         status = with_utc_times(status)
     status_text = None if status is None else to_json(status)
     failure = None if status_text is None else _too_large(name, status_text)
+    notes = state.get(NOTES) or {}
+    if failure is not None and notes:
+        notes["traps"].append({"rule": "P13", "told": failure.details or "", "at": notes["statusAt"]})
     return SdkAnswer(
         is_done=bool(state.get("isDone")),
         actions=[action for batch in state.get("actions") or () for action in batch],
@@ -66,6 +71,7 @@ def _parsed(name: str, text: str, *, looks_for_times: bool = False) -> SdkAnswer
         error=state.get("error") or None,
         custom_status=None if failure else status_text,
         failure=failure,
+        notes=notes,
     )
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 _TICKS_PER_MICROSECOND = 10
 _FIRST_INSTANT = datetime(1, 1, 1, tzinfo=UTC)
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def to_json(value: object) -> str:
     """Compact JSON; a float that JSON cannot hold becomes a text, as the vendor's serializer has it."""
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _COMPACT.encode(value)
     except ValueError:
         return json.dumps(_without_odd_floats(value), separators=(",", ":"), ensure_ascii=False)
 

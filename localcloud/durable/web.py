@@ -15,6 +15,7 @@ from localcloud.durable.engine import DurableEngine
 from localcloud.durable.faults import FaultsError
 from localcloud.durable.journal import JournalError
 from localcloud.durable.management_urls import ManagementUrls
+from localcloud.durable.traps import StrictRefusal
 from localcloud.durable.web_entities import EntityRoutes
 from localcloud.durable.web_instances import InstanceRoutes
 from localcloud.durable.web_messages import RPC_PREFIX, DurableAddresses, WebRequest, WebResponse
@@ -58,6 +59,8 @@ class DurableHttpApi:
             return await handler(request, WebQuery(request.query), parts)
         except QueryError as error:
             return answers.json_answer(str(error), 400)
+        except StrictRefusal as error:
+            return answers.exception(400, told="Strict mode refuses this call", kind="StrictRefusal", text=str(error))
         except WrongState as error:
             return _went_wrong("System.InvalidOperationException", error)
         except JournalError as error:

@@ -9,31 +9,39 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from localcloud.functions_host.announcement import announcement
 from localcloud.functions_host.clock import SystemClock
-from localcloud.functions_host.functions import AppFunction, BindingType
+from localcloud.functions_host.log_formats import style_for
 from localcloud.functions_host.log_lines import start_logging
+from localcloud.functions_host.reloading import serve_with_reload
 from localcloud.functions_host.serving import FunctionsHost, HostOptions
 
 _STATE_SETTING = "DEVBOXGPU_STATE"
 _log = logging.getLogger("host")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C; returns the exit code: 0, or 1 where it could not begin."""
-    options = _options(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    given = parser.parse_args(words)
+    options = _options(parser, given)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what the app prints belongs between the lines of the log
-    start_logging()
+    start_logging(style_for(sys.stderr, os.environ, as_json=given.json))
     try:
+        if given.reload:
+            return serve_with_reload(options.root, _without_reload(given), host=options.host, port=options.port)
         return asyncio.run(_serve(options))
     except OSError as error:  # PortTaken and StateUnusable among them, and an address that is not this machine's
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def _options(arguments: list[str] | None) -> HostOptions:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m localcloud.functions_host", description=__doc__)
     parser.add_argument("root", metavar="DIR", type=Path, help="the app folder, with function_app.py and host.json")
     parser.add_argument(
@@ -47,7 +55,22 @@ def _options(arguments: list[str] | None) -> HostOptions:
         metavar="DIR",
         help=f"where state is kept (default: ${_STATE_SETTING}, or DIR/.localcloud)",
     )
-    given = parser.parse_args(arguments)
+    parser.add_argument(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="end in an error at each trap of the programming model that can be seen (default: as the vendor's host)",
+    )
+    parser.add_argument(
+        "--as-azure", type=int, metavar="SEED", help="lose, repeat and delay as the vendor's engine was measured to"
+    )
+    parser.add_argument("--reload", action="store_true", help="load the app anew when one of its files changes")
+    parser.add_argument("--json", action="store_true", help="write the log as JSON, one object a line")
+    parser.add_argument("--verbose", action="store_true", help="log each call, timer run and episode too")
+    return parser
+
+
+def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> HostOptions:
     root = given.root.resolve()
     if not root.is_dir():
         parser.error(f"{given.root} is not a folder; give the app's own")
@@ -60,7 +83,20 @@ def _options(arguments: list[str] | None) -> HostOptions:
         host=given.host,
         port=given.port,
         keys_file=given.keys.resolve() if given.keys else None,
+        is_strict=given.strict,
+        as_azure=given.as_azure,
+        is_verbose=given.verbose,
     )
+
+
+def _without_reload(given: argparse.Namespace) -> list[str]:
+    """The words for a host that is kept by this process: all that was given, but for folder, port and --reload."""
+    words = ["--host", given.host]
+    words += [f"--{name}" for name in ("json", "verbose", "strict") if getattr(given, name)]
+    for name in ("keys", "state", "as_azure"):
+        if getattr(given, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(given, name))]
+    return words
 
 
 def _default_state(root: Path) -> Path:
@@ -77,31 +113,15 @@ async def _serve(options: HostOptions) -> int:
         loop.add_signal_handler(number, stopping.set)
     host = FunctionsHost(options, clock=SystemClock(), environ=os.environ)
     await host.start()
-    _announce(host)
+    style = style_for(sys.stdout, os.environ, as_json=False)
+    for line in announcement(host.app, host.base_url, style):
+        print(line, flush=True)
     await stopping.wait()
     _log.info("stopping: no new connections; what runs has 10 s to end")
     await host.stop()
     _log.info("stopped")
     _leave()
     return 0
-
-
-def _announce(host: FunctionsHost) -> None:
-    """Tell where the host is and what it serves; on stdout, where a caller that asked for port 0 reads it."""
-    app = host.app
-    for function in app.functions if app else ():
-        routes = [route for route in app.routes.routes if route.function is function] if app else []
-        where = f"{host.base_url}/{routes[0].template.text}" if routes else ""
-        state = " (in error, see above)" if function.trouble else " (disabled)" if function.is_disabled else ""
-        print(f"  {function.name}: {_described(function)} {where}{state}".rstrip())
-    print(f"listening on {host.base_url}", flush=True)
-
-
-def _described(function: AppFunction) -> str:
-    if function.trigger.type == BindingType.HTTP_TRIGGER:
-        methods = function.trigger.settings.get("methods") or ["all methods"]
-        return f"[{','.join(str(method) for method in methods)}]"
-    return function.trigger.type
 
 
 def _leave() -> None:

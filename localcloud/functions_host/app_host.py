@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from localcloud.functions_host.access_keys import DURABLE_KEY, EVENT_GRID_KEY, AccessKeys, given_key
 from localcloud.functions_host.admin_api import PREFIX as ADMIN_PREFIX
 from localcloud.functions_host.admin_api import AdminApi, HostReport
+from localcloud.functions_host.app_settings import SettingsError
 from localcloud.functions_host.clock import Clock
 from localcloud.functions_host.event_grid import EventGridTriggers
 from localcloud.functions_host.functions import AppFunction, BindingType, FunctionTable
@@ -46,7 +47,10 @@ class CheckedApp:
 
 
 def check_triggers(functions: Iterable[AppFunction], *, prefix: str, environ: Mapping[str, str]) -> CheckedApp:
-    """Read routes and schedules. A function with a bad one is in error by itself; the others are served."""
+    """Read routes and schedules. A function with a bad schedule, or another's route, is in error by itself.
+
+    A template that cannot be read keeps the vendor's host from starting, with all functions: raises SettingsError.
+    """
     checked: list[AppFunction] = []
     routes: list[Route] = []
     timers: list[Timer] = []
@@ -58,7 +62,9 @@ def check_triggers(functions: Iterable[AppFunction], *, prefix: str, environ: Ma
             elif not function.trouble and function.trigger.type == BindingType.TIMER_TRIGGER:
                 text = str(function.trigger.settings.get("schedule", ""))
                 timers.append(Timer(function=function, schedule=parse_schedule(text, zone_of(environ))))
-        except (BadTemplate, RouteConflict, BadSchedule) as error:
+        except BadTemplate as error:
+            raise SettingsError(f"function '{function.name}': {error}") from error
+        except (RouteConflict, BadSchedule) as error:
             function = dataclasses.replace(function, trouble=f"function '{function.name}': {error}")
         checked.append(function)
     return CheckedApp(functions=FunctionTable(checked), routes=RouteTable(routes), timers=tuple(timers))
@@ -88,8 +94,10 @@ class AppHost:
         clock: Clock,
         origin: str,
         durable: "DurableExtension | None",
+        custom_headers: Mapping[str, str],
     ) -> None:
         self.app = app
+        self._custom_headers = tuple(custom_headers.items())
         self._keys = keys
         self._durable = durable
         client_binding = durable.client_binding if durable else ""
@@ -129,6 +137,14 @@ class AppHost:
             if self._keys is not None and not self._keys.is_master(given_key(call.headers, call.query)):
                 return _UNAUTHORIZED
             return await self._admin.handle(call)
+        answer = await self._public(call, folded)
+        if not self._custom_headers:
+            return answer
+        own = {name.lower() for name, _ in answer.headers}
+        added = tuple(pair for pair in self._custom_headers if pair[0].lower() not in own)
+        return dataclasses.replace(answer, headers=(*answer.headers, *added))
+
+    async def _public(self, call: HttpCall, folded: str) -> HttpAnswer:
         if folded.startswith(_WEBHOOKS):
             return await self._webhook(call, folded)
         if folded == "/" and call.method in ("GET", "HEAD"):

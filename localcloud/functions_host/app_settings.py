@@ -4,11 +4,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from localcloud.functions_host.time_spans import parse_time_span
+
 _SETTING = re.compile(r"%([^%\s]+)%")
 _DEFAULT_ROUTE_PREFIX = "api"
+_DEFAULT_TIMEOUT = timedelta(minutes=30)  # what every plan but Consumption has (reference/functions-host.md 4.6)
+_LEAST_TIMEOUT = timedelta(seconds=1)
 
 
 class SettingsError(ValueError):
@@ -22,6 +27,10 @@ class HostJson:
     document: Mapping[str, object] = field(default_factory=dict)
     route_prefix: str = _DEFAULT_ROUTE_PREFIX
     log_levels: Mapping[str, str] = field(default_factory=dict)
+    function_timeout: timedelta | None = _DEFAULT_TIMEOUT
+    """How long a call may run; None: for ever."""
+    custom_headers: Mapping[str, str] = field(default_factory=dict)
+    """What each answer outside /admin carries besides its own headers."""
 
 
 def read_host_json(root: Path) -> HostJson:
@@ -36,11 +45,14 @@ def read_host_json(root: Path) -> HostJson:
     prefix = http.get("routePrefix", _DEFAULT_ROUTE_PREFIX)
     if not isinstance(prefix, str):
         raise SettingsError(f'{path}: extensions.http.routePrefix is {prefix!r}; it must be a text such as "api"')
+    headers = _section(path, http, "customHeaders")
     levels = _section(path, _section(path, document, "logging"), "logLevel")
     return HostJson(
         document=document,
         route_prefix=prefix.strip("/"),
         log_levels={name: str(level) for name, level in levels.items()},
+        function_timeout=_timeout(path, document),
+        custom_headers={name: str(value) for name, value in headers.items()},
     )
 
 
@@ -69,6 +81,21 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
         return environ[name]
 
     return _SETTING.sub(value_of, text)
+
+
+def _timeout(path: Path, document: Mapping[str, object]) -> timedelta | None:
+    text = document.get("functionTimeout")
+    if text is None:
+        return _DEFAULT_TIMEOUT
+    if text == "-1":
+        return None
+    limit = parse_time_span(text) if isinstance(text, str) else None
+    if limit is None or limit < _LEAST_TIMEOUT:
+        raise SettingsError(
+            f'{path}: functionTimeout is {text!r}; it must be a time span of a second or more such as "00:05:00", '
+            'or "-1" for none'
+        )
+    return limit
 
 
 def _as_text(value: object) -> str:

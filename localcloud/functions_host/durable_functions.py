@@ -7,6 +7,7 @@ from pathlib import Path
 
 from azure.functions.meta import Datum
 
+from localcloud.durable.activity_runner import worker_killed
 from localcloud.durable.engine import DurableEngine
 from localcloud.durable.journal import JournalError
 from localcloud.durable.options import DurableOptions
@@ -17,6 +18,7 @@ from localcloud.functions_host.functions import AppFunction, BindingType, Functi
 from localcloud.functions_host.http_exchange import HttpAnswer, HttpCall
 from localcloud.functions_host.inputs import gather_inputs
 from localcloud.functions_host.invocation import current_invocation
+from localcloud.functions_host.running_calls import FunctionTimedOut, WorkerReplaced
 from localcloud.functions_host.state_folder import StateUnusable
 from localcloud.functions_host.worker import InvocationFailed, Worker, new_invocation
 
@@ -24,6 +26,7 @@ RPC_PREFIX = "/durabletask/"
 WEBHOOK_PREFIX = "/runtime/webhooks/durabletask/"
 JOURNAL = "durable.sqlite"
 _INSTANCE_ID = re.compile(r'(?<!\\)"instanceId"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_ENCLOSED = re.compile(r"\n\n\$OutOfProcData\$| \n \{\"\$type\"")
 _KINDS: Mapping[str, FunctionKind] = {
     BindingType.ORCHESTRATION_TRIGGER: "orchestration",
     BindingType.ACTIVITY_TRIGGER: "activity",
@@ -72,10 +75,8 @@ class AppFunctionCaller:
             inputs = gather_inputs(function, Datum(payload, "string"), self.client_binding)
             outcome = await self._worker.call(function, inputs, invocation)
         except InvocationFailed as error:
-            _log.log(_severity(function), "%s failed: %s", kind, _first_line(error.summary))
-            raise FunctionFailed(
-                error.rpc_text, exception_type=error.exception_type, message=error.message, stack=error.stack
-            ) from error
+            _log.log(_severity(function), "%s failed: %s%s", kind, _own_words(error), error.place)
+            raise _as_the_engine_hears(error) from error
         else:
             _log.debug("%s called", kind)
             return str(outcome.returned.value) if outcome.returned else "null"
@@ -120,13 +121,21 @@ class DurableExtension:
         return _answer(await self._api.webhook(_request(call, WEBHOOK_PREFIX)))
 
 
+def _as_the_engine_hears(failed: InvocationFailed) -> FunctionFailed:
+    if isinstance(failed.error, WorkerReplaced):
+        return worker_killed()
+    text = failed.message if isinstance(failed.error, FunctionTimedOut) else failed.rpc_text
+    return FunctionFailed(text, exception_type=failed.exception_type, message=failed.message, stack=failed.stack)
+
+
 def _severity(function: AppFunction) -> int:
     # An orchestrator fails by design when an activity does; the activity's own line is the error.
     return logging.ERROR if function.trigger.type == BindingType.ACTIVITY_TRIGGER else logging.WARNING
 
 
-def _first_line(text: str) -> str:
-    return text.split("\n\n$OutOfProcData$", 1)[0]
+def _own_words(failed: InvocationFailed) -> str:
+    """The error without the state and the .NET exceptions that the vendor's protocol puts into it."""
+    return f"{failed.exception_type}: {_ENCLOSED.split(failed.message, maxsplit=1)[0]}"
 
 
 def _request(call: HttpCall, prefix: str) -> WebRequest:

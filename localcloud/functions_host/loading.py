@@ -1,10 +1,11 @@
 """Imports an app folder's function_app.py, unmodified, and reads its functions: once, as the vendor's worker does."""
 
 import importlib.util
+import inspect
 import json
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -42,13 +43,29 @@ def load_app(root: Path, environ: Mapping[str, str]) -> LoadedApp:
         return LoadedApp(trouble=f"{script.name} cannot be loaded: {describe(error, within=root)}")
 
 
-def describe(error: BaseException, *, within: Path | None = None) -> str:
-    """Say in one line what was raised, and where: the innermost frames first, those of the app if there are any."""
+def describe(error: BaseException, *, within: Path | None = None, called: Callable[..., Any] | None = None) -> str:
+    """Say in one line what was raised, and where: see `place_of`."""
+    return f"{type(error).__name__}: {error}{place_of(error, within=within, called=called)}"
+
+
+def place_of(error: BaseException, *, within: Path | None = None, called: Callable[..., Any] | None = None) -> str:
+    """Say ` at FILE:LINE in NAME`: the innermost frames first, those of the app in `within` if there are any.
+
+    Where there are none, and it is known which function was `called`, its beginning is the place to look at.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if within is not None and Path(frame.filename).is_relative_to(within)]
     places = [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in reversed(own or frames[-1:])]
-    where = f" at {' < '.join(places)}" if places else ""
-    return f"{type(error).__name__}: {error}{where}"
+    code = getattr(_written(called), "__code__", None)
+    if not own and code is not None:
+        places = [f"{Path(code.co_filename).name}:{code.co_firstlineno} in {code.co_name}"]
+    return f" at {' < '.join(places)}" if places else ""
+
+
+def _written(called: Callable[..., Any] | None) -> object:
+    """The function as the app has it, without what the SDK wraps around it."""
+    inner = getattr(called, "client_function", None) or getattr(called, "orchestrator_function", None) or called
+    return inspect.unwrap(inner) if inner is not None else None
 
 
 def _import(script: Path) -> ModuleType:

@@ -1,12 +1,10 @@
-"""The host's log on stderr: one line an event, with time, level, function, call and message."""
+"""The host's log on stderr: who says how much."""
 
 import logging
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-from localcloud.functions_host.invocation import current_invocation
-from localcloud.functions_host.loading import describe
+from localcloud.functions_host.log_formats import LogStyle, formatter_for
 
 _LEVELS: Mapping[str, int] = {
     "trace": logging.DEBUG,
@@ -26,33 +24,14 @@ _CATEGORIES: Mapping[str, str] = {
     "durabletask.azurestorage": "localcloud.durable",
 }
 """The vendor's log categories, and the loggers here that say the same things."""
+_OWN = ("host", "localcloud.durable")
 _CHATTY = ("azure.core.pipeline.policies.http_logging_policy", "azure.identity", "aiohttp.access", "asyncio")
 
 
-class OneLineFormatter(logging.Formatter):
-    """`time LEVEL function call [instance] message`; an exception is told in the same line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        message = record.getMessage()
-        if record.exc_info and record.exc_info[1] is not None:
-            message = f"{message}: {describe(record.exc_info[1])}"
-        message = message.replace("\r", "").replace("\n", "\\n")
-        return f"{at}Z {record.levelname:<8}{self._who(record)} {message}"
-
-    @staticmethod
-    def _who(record: logging.LogRecord) -> str:
-        invocation = current_invocation.get()
-        if invocation is None:
-            return record.name
-        instance = f" [{invocation.instance_id}]" if invocation.instance_id else ""
-        return f"{invocation.function_name} {invocation.id[:8]}{instance}"
-
-
-def start_logging() -> None:
+def start_logging(style: LogStyle = LogStyle.PLAIN) -> None:
     """Send everything from level INFO on to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLineFormatter())
+    handler.setFormatter(formatter_for(style))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
@@ -60,8 +39,11 @@ def start_logging() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def apply_log_levels(levels: Mapping[str, str]) -> None:
-    """Set the levels of host.json's `logging.logLevel`; words that are no level are told of and left out."""
+def apply_log_levels(levels: Mapping[str, str], *, is_verbose: bool = False) -> None:
+    """Set the levels of host.json's `logging.logLevel`; words that are no level are told of and left out.
+
+    Where a person asked for a verbose log, the host and the engine tell all, whatever the file says.
+    """
     for category, word in levels.items():
         level = _LEVELS.get(word.lower())
         if level is None:
@@ -72,3 +54,6 @@ def apply_log_levels(levels: Mapping[str, str]) -> None:
             logging.getLogger().setLevel(level)
         else:
             logging.getLogger(_CATEGORIES.get(category.lower(), category)).setLevel(level)
+    if is_verbose:
+        for name in _OWN:
+            logging.getLogger(name).setLevel(logging.DEBUG)

@@ -79,7 +79,7 @@ def parse_template(text: str) -> RouteTemplate:
     groups: dict[str, Parameter] = {}
     segments: list[tuple[Part, ...]] = []
     patterns: list[re.Pattern[str]] = []
-    for segment in _split_outside_braces(text.strip("/")):
+    for segment in _split_outside_braces(text.removeprefix("~").removeprefix("/").removesuffix("/")):
         parts = _parts(text, segment)
         if segments and any(isinstance(part, Parameter) and part.is_catch_all for part in segments[-1]):
             raise BadTemplate(f"route '{text}': a catch-all parameter must come last")
@@ -124,7 +124,7 @@ def _parts(template: str, segment: str) -> tuple[Part, ...]:
         parts.append(_parameter(template, rest[begin + 1 : end]))
         rest = rest[end + 1 :]
     if not parts:
-        raise BadTemplate(f"route '{template}' has an empty segment")
+        raise BadTemplate(f"route '{template}' has an empty segment; write it without a slash at its beginning")
     if len(parts) > 1 and any(isinstance(part, Parameter) and part.is_catch_all for part in parts):
         raise BadTemplate(f"route '{template}': a catch-all parameter must have a segment to itself")
     return tuple(parts)

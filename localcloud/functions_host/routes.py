@@ -28,11 +28,17 @@ class Route:
 
 
 def route_of(function: AppFunction, prefix: str) -> Route:
-    """Read a function's route; raises BadTemplate, or RouteConflict for a reserved one."""
-    text = str(function.trigger.settings.get("route") or function.name).lstrip("/")
+    """Read a function's route; raises BadTemplate, or RouteConflict for a reserved one.
+
+    Reserved is what begins with a reserved word behind the prefix, be it only the beginning of a longer word.
+    """
+    text = str(function.trigger.settings.get("route") or "")
+    text = text if text.strip() else function.name
+    if text.strip("/").lower().startswith(_RESERVED):
+        raise RouteConflict(
+            f"route '{text}' begins as what the host keeps for itself ({', '.join(_RESERVED)}); give it another"
+        )
     full = f"{prefix}/{text}" if prefix else text
-    if full.split("/")[0].lower() in _RESERVED:
-        raise RouteConflict(f"route '{full}' begins with a word that the host keeps for itself: {', '.join(_RESERVED)}")
     methods = function.trigger.settings.get("methods") or ()
     return Route(
         function=function,

@@ -3,7 +3,6 @@
 Unlike cron's, day of month and day of week must both match (reference/functions-host.md 4.4).
 """
 
-import re
 from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from localcloud.functions_host.app_settings import SettingsError
+from localcloud.functions_host.time_spans import parse_time_span
 
-_TIME_SPAN = re.compile(r"(?:(?P<d>\d+)\.)?(?P<h>\d{1,2}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2})(?P<f>\.\d{1,7})?)?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _YEARS_SEARCHED = 41  # 29 February on a given weekday comes back after at most 40 years
@@ -85,11 +84,7 @@ class CronSchedule:
 def parse_schedule(text: str, zone: tzinfo = UTC) -> Schedule:
     """Read `sec min hour day month weekday`, the same without seconds, or a time span; raises BadSchedule."""
     fields = text.split()
-    if len(fields) == 1 and (match := _TIME_SPAN.fullmatch(fields[0])):
-        part = match.groupdict(default="0")
-        every = timedelta(
-            days=int(part["d"]), hours=int(part["h"]), minutes=int(part["m"]), seconds=int(part["s"]) + float(part["f"])
-        )
+    if len(fields) == 1 and (every := parse_time_span(fields[0])) is not None:
         if every <= timedelta():
             raise BadSchedule(f"the schedule '{text}' is an interval of nothing; give at least a second")
         return IntervalSchedule(every=every)

@@ -1,6 +1,7 @@
 """Starts and stops the host: settings, app, ports, engine, in this order, and back."""
 
 import asyncio
+import dataclasses
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from localcloud.functions_host.http_exchange import HttpAnswer, HttpCall
 from localcloud.functions_host.loading import load_app
 from localcloud.functions_host.log_lines import apply_log_levels
 from localcloud.functions_host.state_folder import lock_state
+from localcloud.functions_host.strict_checks import strict_findings
 from localcloud.functions_host.web_server import PortTaken, WebServer, bind
 from localcloud.functions_host.worker import DEFAULT_THREADS, Worker
 from localcloud.whole_file import write_whole
@@ -37,7 +39,7 @@ _log = logging.getLogger("host")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """What the command line says. `keys_file` None: no keys are checked."""
+    """What the command line says. `keys_file` None: no keys are checked; `as_azure`: a seed of the vendor's faults."""
 
     root: Path
     state: Path
@@ -45,6 +47,9 @@ class HostOptions:
     port: int = 0
     keys_file: Path | None = None
     preferred_rpc_port: int = PREFERRED_RPC_PORT
+    is_strict: bool = False
+    as_azure: int | None = None
+    is_verbose: bool = False
 
 
 class FunctionsHost:
@@ -138,17 +143,19 @@ class FunctionsHost:
         environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
         environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{self.port}")
         host_json = read_host_json(options.root)
-        apply_log_levels(host_json.log_levels)
+        apply_log_levels(host_json.log_levels, is_verbose=options.is_verbose)
         os.chdir(options.root)
         loaded = load_app(options.root, environ)
         app = check_triggers(loaded.functions, prefix=host_json.route_prefix, environ=environ)
         for trouble in (loaded.trouble, *(function.trouble for function in app.functions)):
             if trouble:
                 _log.error("%s", trouble)
+        if options.is_strict:
+            _check_strictly(app, options.root)
         keys = None
         if options.keys_file is not None:
             keys = AccessKeys.kept_in(options.keys_file, (function.name for function in app.functions))
-        self._worker = Worker(root=options.root, threads=_threads(environ))
+        self._worker = Worker(root=options.root, threads=_threads(environ), limit=host_json.function_timeout)
         return AppHost(
             state=options.state,
             app=app,
@@ -157,6 +164,7 @@ class FunctionsHost:
             clock=self._clock,
             origin=f"https://localhost:{self.port}",
             durable=self._durable_extension(app, host_json, keys, self._worker),
+            custom_headers=host_json.custom_headers,
         )
 
     def _durable_extension(
@@ -175,7 +183,11 @@ class FunctionsHost:
         from localcloud.functions_host.durable_functions import DurableExtension
 
         try:
-            durable_options = DurableOptions.from_host_json(host_json.document)
+            durable_options = dataclasses.replace(
+                DurableOptions.from_host_json(host_json.document),
+                strict=self._options.is_strict,
+                as_azure=self._options.as_azure,
+            )
         except OptionsError as error:
             raise SettingsError(str(error)) from error
         try:
@@ -196,6 +208,15 @@ class FunctionsHost:
                 system_key=keys[DURABLE_KEY] if keys else secrets.token_urlsafe(32),
             ),
         )
+
+
+def _check_strictly(app: CheckedApp, root: Path) -> None:
+    """Refuse the app for what its source shows; raises SettingsError with all of it."""
+    findings = strict_findings(app.functions, root)
+    for finding in findings:
+        _log.error("strict: %s", finding)
+    if findings:
+        raise SettingsError("strict mode found: " + "; ".join(map(str, findings)))
 
 
 def _threads(environ: MutableMapping[str, str]) -> int:

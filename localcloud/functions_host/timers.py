@@ -133,7 +133,8 @@ class TimerTriggers:
         except InvocationFailed as error:
             _log.error("timer run failed: %s", error.summary)
         else:
-            _log.info("timer run done%s", " (past due)" if is_past_due else "")
+            # A run that went well is of no interest, and a timer may be due every second.
+            _log.log(logging.INFO if is_past_due else logging.DEBUG, "timer run done%s", " (past due)" * is_past_due)
         finally:
             current_invocation.reset(token)
 

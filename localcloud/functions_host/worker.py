@@ -10,15 +10,18 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+from azure.functions.http import HttpResponseConverter
 from azure.functions.meta import Datum
 
 from localcloud.functions_host.functions import AppFunction
 from localcloud.functions_host.invocation import Invocation, InvocationContext, current_invocation
-from localcloud.functions_host.loading import describe
+from localcloud.functions_host.loading import place_of
+from localcloud.functions_host.running_calls import RunningCalls
 
 DEFAULT_THREADS = 1000
 """What the vendor's host sets where PYTHON_THREADPOOL_THREAD_COUNT is not set."""
@@ -30,12 +33,14 @@ class InvocationFailed(Exception):
     `summary` is one line for the log: what was raised, and where in the app.
     """
 
-    def __init__(self, error: BaseException, *, root: Path) -> None:
+    def __init__(self, error: BaseException, *, root: Path, function: AppFunction) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
+        self.error = error
         self.exception_type = type(error).__name__
         self.message = str(error)
         self.stack = "".join(traceback.format_tb(error.__traceback__))
-        self.summary = describe(error, within=root)
+        self.place = place_of(error, within=root, called=function.body)
+        self.summary = f"{self.exception_type}: {self.message}{self.place}"
 
     @property
     def rpc_text(self) -> str:
@@ -71,21 +76,42 @@ def new_invocation(function: AppFunction, *, instance_id: str = "") -> Invocatio
 class Worker:
     """The one worker of the app in `root`."""
 
-    def __init__(self, *, root: Path, threads: int = DEFAULT_THREADS) -> None:
+    def __init__(self, *, root: Path, threads: int = DEFAULT_THREADS, limit: timedelta | None = None) -> None:
+        """No call may run longer than `limit`; None: as long as it likes."""
         self._root = root
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="function")
-        self._storage = threading.local()
+        self._threads = threads
+        self._calls = RunningCalls(limit, on_replaced=self._begin_anew)
+        self._begin_anew()
 
     async def call(self, function: AppFunction, inputs: Mapping[str, Datum], invocation: Invocation) -> Outcome:
         """Call a function; `inputs` holds a value for each of its input bindings. Raises InvocationFailed."""
-        if function.plan.is_async:
-            return await self._call_on_loop(function, inputs, invocation)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._call_in_thread, function, inputs, invocation)
+        running = self._calls.begin(function.name, invocation.id)
+        try:
+            outcome = await self._run(function, inputs, invocation)
+        except (asyncio.CancelledError, InvocationFailed):
+            if running.loss is None:
+                raise
+        finally:
+            self._calls.end(running)
+        if running.loss is not None:
+            running.task.uncancel()
+            raise InvocationFailed(running.loss, root=self._root, function=function)
+        return outcome
 
     def close(self) -> None:
         """Take no more calls; the ones that run are left to end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin_anew(self) -> None:
+        """What a new worker process would have: threads and thread-local storage that nobody has used."""
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="function")
+        self._storage = threading.local()
+
+    async def _run(self, function: AppFunction, inputs: Mapping[str, Datum], invocation: Invocation) -> Outcome:
+        if function.plan.is_async:
+            return await self._call_on_loop(function, inputs, invocation)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._call_in_thread, function, inputs, invocation)
 
     def _call_in_thread(self, function: AppFunction, inputs: Mapping[str, Datum], invocation: Invocation) -> Outcome:
         token = current_invocation.set(invocation)
@@ -94,7 +120,7 @@ class Worker:
             arguments, slots = self._arguments(function, inputs, invocation)
             return _outcome(function, function.body(**arguments), slots)
         except BaseException as error:  # the app's own code; sys.exit in a function must not stop the host
-            raise InvocationFailed(error, root=self._root) from error
+            raise InvocationFailed(error, root=self._root, function=function) from error
         finally:
             current_invocation.reset(token)
 
@@ -108,7 +134,7 @@ class Worker:
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # the app's own code; sys.exit in a function must not stop the host
-            raise InvocationFailed(error, root=self._root) from error
+            raise InvocationFailed(error, root=self._root, function=function) from error
         finally:
             current_invocation.reset(token)
 
@@ -128,8 +154,8 @@ def _outcome(function: AppFunction, returned: Any, slots: Mapping[str, OutSlot])
     plan = function.plan
     if returned is not None and plan.return_converter is None:
         raise RuntimeError(
-            f"function '{function.name}' returned a {type(returned).__name__}, and its trigger takes nothing back; "
-            "return None"
+            f"function '{function.name}' returned a value of type {type(returned).__name__}, and its trigger takes "
+            "nothing back; return None"
         )
     encoded = None
     if plan.return_converter is not None and not (returned is None and plan.outputs):
@@ -144,5 +170,6 @@ def _encoded(converter: Any, value: Any, expected_type: type | None) -> Datum:
     try:
         datum: Datum = converter.encode(value, expected_type=expected_type)
     except NotImplementedError as error:
-        raise TypeError(f"a {type(value).__name__} cannot be sent; {converter.__name__} takes no such value") from error
+        taken = "a text, or a func.HttpResponse" if converter is HttpResponseConverter else "what its binding takes"
+        raise TypeError(f"a value of type {type(value).__name__} was returned; return {taken}") from error
     return datum

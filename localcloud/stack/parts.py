@@ -23,6 +23,8 @@ AZURITE_SERVICES = ("blob", "queue", "table")
 CLOUD_SERVICES = ("arm", "exec", "identity", "dev_center", "prices", "event_grid")
 
 HEALTH_PATH = "/_health"
+# A seed: the host's engine then loses, repeats and delays as the vendor's was measured to.
+AS_AZURE_SETTING = "DEVBOXGPU_AS_AZURE"
 LOOK_TIMEOUT_S = 5.0
 DRAIN_PATIENCE_S = 20.0
 # Azurite writes what it acknowledged when it is asked to end; it is waited for and never killed in an orderly stop.
@@ -71,7 +73,9 @@ def _host(
     state: StateFolder, addresses: Addresses, app: Path, caller: Mapping[str, str], overrides: Mapping[str, str]
 ) -> Part:
     command = [sys.executable, "-m", "localcloud.functions_host", str(app), "--port", str(addresses.api)]
-    command += ["--state", str(state.path), "--keys", str(state.host_keys)]
+    command += ["--state", str(state.path), "--keys", str(state.host_keys), "--strict"]
+    if seed := caller.get(AS_AZURE_SETTING):
+        command += ["--as-azure", seed]
     secrets = AppSecrets(identity_header=state.identity_header, topic_key=state.topic_key)
     return Part(
         name=HOST,

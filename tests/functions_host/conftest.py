@@ -31,9 +31,9 @@ def serve(tmp_path):
     """Serve an app given as source text: `serve(source, host_json=..., keys=..., settings=..., files=...)`."""
     started: list[ServedApp] = []
 
-    def start(source, *, name="app", keys=False, environ=None, **files) -> ServedApp:
+    def start(source, *, name="app", keys=False, environ=None, is_strict=False, **files) -> ServedApp:
         root = write_app(tmp_path / name, source, **files)
-        app = ServedApp(root, state=tmp_path / f"{name}-state", keys=keys, environ=environ or {})
+        app = ServedApp(root, state=tmp_path / f"{name}-state", keys=keys, environ=environ or {}, is_strict=is_strict)
         app.start()
         started.append(app)
         return app

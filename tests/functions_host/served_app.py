@@ -73,11 +73,13 @@ def until(predicate, seconds: float = 10):
 class ServedApp:
     """A host of one app, on a loop in a thread."""
 
-    def __init__(self, root: Path, *, state: Path, keys: bool = False, environ=None, clock=None):
+    def __init__(self, root: Path, *, state: Path, keys: bool = False, environ=None, clock=None, is_strict=False):
         self.root, self.state = root, state
         self.keys_file = state / "keys.json" if keys else None
         self.environ = {} if environ is None else dict(environ)
-        options = HostOptions(root=root, state=state, keys_file=self.keys_file, preferred_rpc_port=0)
+        options = HostOptions(
+            root=root, state=state, keys_file=self.keys_file, preferred_rpc_port=0, is_strict=is_strict
+        )
         self.host = FunctionsHost(options, clock=clock or SystemClock(), environ=self.environ)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

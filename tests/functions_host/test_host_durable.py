@@ -126,3 +126,29 @@ def test_an_app_without_durable_functions_has_no_durable_webhook(serve):
     app = serve('@app.route(route="x")\ndef x(req: func.HttpRequest) -> str:\n    return ""\n')
 
     assert app.get(f"{WEBHOOK}/x").status == 404
+
+
+FAILING = """
+import azure.durable_functions as df
+app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.orchestration_trigger(context_name="context")
+def story(context):
+    yield context.call_activity("act")
+
+@app.activity_trigger(input_name="name")
+def act(name) -> str:
+    raise ValueError("no such thing")
+"""
+
+
+def test_a_failed_orchestration_is_told_of_in_its_own_words_with_its_instance(serve, caplog):
+    app = serve(FAILING)
+
+    app.request("POST", "/runtime/webhooks/durabletask/orchestrators/story/i-7", body=b"")
+    until(lambda: "orchestration failed" in caplog.text)
+
+    told = [record.getMessage() for record in caplog.records]
+    assert "activity failed: ValueError: no such thing at function_app.py:15 in act" in told
+    own_words = "Exception: Activity function 'act' failed:  ValueError: no such thing"
+    assert f"orchestration failed: {own_words} at function_app.py:9 in story" in told

@@ -52,6 +52,9 @@ def test_a_folder_without_function_app_is_served_with_no_functions(serve, caplog
         (None, "host.json is missing"),
         ({"version": "2.0", "extensions": {"http": {"routePrefix": 7}}}, "routePrefix"),
         ({"version": "2.0", "extensions": []}, "extensions"),
+        ({"version": "2.0", "functionTimeout": "soon"}, "functionTimeout"),
+        ({"version": "2.0", "functionTimeout": "00:00:00"}, "functionTimeout"),
+        ({"version": "2.0", "functionTimeout": 300}, "functionTimeout"),
     ],
 )
 def test_a_bad_host_json_leaves_a_host_that_answers_503_and_says_why(serve, caplog, host_json, says):
@@ -92,7 +95,6 @@ def test_the_environment_wins_over_local_settings(serve):
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        ('@app.route(route="{x")\ndef bad(req: func.HttpRequest) -> str:\n    return ""\n', "closing"),
         ('@app.route(route="GOOD")\ndef bad(req: func.HttpRequest) -> str:\n    return ""\n', "function 'good' too"),
         ('@app.route(route="%UNSET%")\ndef bad(req: func.HttpRequest) -> str:\n    return ""\n', "UNSET"),
         (
@@ -114,6 +116,78 @@ def test_a_function_with_a_bad_trigger_is_in_error_by_itself(serve, caplog, bad,
     assert says in app.get("/admin/functions/bad/status").json()["errors"][0]
     assert "function 'bad': " in logged(caplog)
     assert app.post_json("/admin/functions/bad", {}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("route", "says"),
+    [
+        ("{x", "closing"),
+        ("a/{x:unheard}", "unheard"),
+        ("/a", "without a slash at its beginning"),
+        ("{*rest}/a", "last"),
+    ],
+)
+def test_a_route_that_cannot_be_read_keeps_the_host_from_running_with_all_functions(serve, caplog, route, says):
+    bad = f'@app.route(route="{route}")\ndef bad(req: func.HttpRequest) -> str:\n    return ""\n'
+    app = serve(GOOD + bad)
+
+    good, status = app.get("/api/good"), app.get("/admin/host/status").json()
+
+    assert (good.status, good.body) == (503, b"Function host is not running.")
+    assert status["state"] == "Error"
+    assert "function 'bad': " in status["errors"][0]
+    assert says in status["errors"][0]
+    assert says in logged(caplog)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("@app.route()\ndef bad(request: func.HttpRequest) -> str:\n    return ''\n", "a binding's arg_name"),
+        (
+            "@app.route()\ndef bad(req: func.HttpRequest, more: str) -> str:\n    return ''\n",
+            "parameters without a binding of the same name: more",
+        ),
+        ("@app.route()\ndef bad(req: int) -> str:\n    return ''\n", "the httpTrigger binding req cannot be"),
+        ("@app.route()\ndef bad(req: func.HttpRequest) -> dict:\n    return {}\n", "cannot answer with"),
+        (
+            "@app.route()\ndef bad(req: func.HttpRequest, context: str) -> str:\n    return ''\n",
+            "azure.functions.Context",
+        ),
+        ("@app.route()\ndef bad(req: 'Unknown') -> str:\n    return ''\n", "annotations cannot be read"),
+        (
+            '@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")\ndef bad(tick):\n    pass\n',
+            "bindings without a parameter of the same name: timer",
+        ),
+    ],
+)
+def test_a_function_that_does_not_fit_its_bindings_takes_the_whole_app_with_it(serve, caplog, bad, says):
+    app = serve(GOOD + bad)
+
+    assert app.get("/api/good").status == 404
+    assert app.get("/admin/host/status").json()["state"] == "Running"
+    assert "function 'bad'" in logged(caplog)
+    assert says in logged(caplog)
+
+
+def test_a_reserved_route_leaves_only_its_function_in_error(serve, caplog):
+    app = serve(GOOD + '@app.route(route="runtime/x")\ndef bad(req: func.HttpRequest) -> str:\n    return ""\n')
+
+    assert app.get("/api/good").body == b"good"
+    assert app.get("/api/runtime/x").status == 404
+    assert "function 'bad': route 'runtime/x' begins as what the host keeps for itself" in logged(caplog)
+
+
+@pytest.mark.parametrize("returned", ["None", "{}", "[]", "7", "b'x'"])
+def test_an_http_function_that_answers_with_what_cannot_be_sent_is_answered_500_and_logged(serve, caplog, returned):
+    app = serve(GOOD + f"@app.route()\ndef bad(req: func.HttpRequest):\n    return {returned}\n")
+
+    reply = app.get("/api/bad")
+
+    assert (reply.status, reply.body) == (500, b"")
+    name = type(eval(returned)).__name__
+    says = f"GET /api/bad failed: TypeError: a value of type {name} was returned; return a text, or a func.HttpResponse"
+    assert f"{says} at function_app.py:9 in bad" in logged(caplog)
 
 
 def test_a_disabled_function_is_as_if_it_were_not_there(serve):

@@ -190,3 +190,14 @@ def refuses(port):
     except ConnectionRefusedError:
         return True
     return False
+
+
+def test_custom_headers_of_host_json_come_with_each_answer_but_those_of_the_admin_api(serve):
+    http = {"customHeaders": {"X-Frame-Options": "DENY", "Content-Type": "not/this"}}
+    source = '@app.route(route="x")\ndef x(req: func.HttpRequest) -> str:\n    return "x"\n'
+    app = serve(source, host_json={"version": "2.0", "extensions": {"http": http}})
+
+    found, absent, admin = app.get("/api/x"), app.get("/api/none"), app.get("/admin/host/status")
+
+    assert [reply.header("X-Frame-Options") for reply in (found, absent, admin)] == ["DENY", "DENY", None]
+    assert found.header("Content-Type").startswith("text/plain")

@@ -11,8 +11,8 @@ def anonymous(req: func.HttpRequest) -> str:
 def function(req: func.HttpRequest) -> str:
     return "in"
 
-@app.route(route="admin", auth_level=func.AuthLevel.ADMIN)
-def admin(req: func.HttpRequest) -> str:
+@app.route(route="owner", auth_level=func.AuthLevel.ADMIN)
+def owner(req: func.HttpRequest) -> str:
     return "in"
 
 @app.event_grid_trigger(arg_name="event")
@@ -24,7 +24,7 @@ EVENT_GRID = "/runtime/webhooks/EventGrid?functionName=on_event"
 
 def statuses(app, key):
     headers = [("x-functions-key", key)] if key else []
-    return {level: app.get(f"/api/{level}", headers).status for level in ("anonymous", "function", "admin")}
+    return {level: app.get(f"/api/{level}", headers).status for level in ("anonymous", "function", "owner")}
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def statuses(app, key):
         ("", ["anonymous"]),
         ("wrong", ["anonymous"]),
         ("function:function", ["anonymous", "function"]),
-        ("function:admin", ["anonymous"]),
+        ("function:owner", ["anonymous"]),
         ("host:default", ["anonymous", "function"]),
         ("eventgrid_extension", ["anonymous"]),
-        ("master", ["anonymous", "function", "admin"]),
+        ("master", ["anonymous", "function", "owner"]),
     ],
 )
 def test_each_key_opens_its_own_levels(serve, key, opened):
@@ -44,7 +44,7 @@ def test_each_key_opens_its_own_levels(serve, key, opened):
 
     found = statuses(app, app.keys.get(key, key))
 
-    assert found == {level: 200 if level in opened else 401 for level in ("anonymous", "function", "admin")}
+    assert found == {level: 200 if level in opened else 401 for level in ("anonymous", "function", "owner")}
 
 
 def test_a_wrong_key_in_the_header_wins_over_a_right_one_in_the_query(serve):

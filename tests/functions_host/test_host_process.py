@@ -1,5 +1,6 @@
 """The host as a process of its own: how it begins, how it ends, and what it leaves behind."""
 
+import json
 import os
 import re
 import signal
@@ -89,7 +90,7 @@ def test_it_prints_its_address_and_functions_and_ends_in_good_order(run, tmp_pat
 
     assert reply.status == 404
     assert f"hold: [all methods] http://127.0.0.1:{host.port}/api/hold" in host.printed
-    assert "tick: timerTrigger" in host.printed
+    assert "tick: timerTrigger 0 0 0 1 1 *" in host.printed
     assert code == 0
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in host.errors.splitlines())
 
@@ -231,3 +232,71 @@ def test_a_wrong_argument_is_told_of_with_exit_code_2(arguments, says):
 
     assert ended.returncode == 2
     assert says in ended.stderr
+
+
+def test_with_json_each_line_of_the_log_is_an_object_with_the_function_of_a_call(run, tmp_path):
+    host = run(write_app(tmp_path / "app", MARKED), "--json", environ={"NOTES": os.devnull, "HOLD": "/none"})
+    host.get("/api/hold")
+    host.end()
+
+    lines = [json.loads(line) for line in host.errors.splitlines()]
+    assert next(line["message"] for line in lines if line.get("function") == "hold").startswith("GET /api/hold -> 200")
+    assert lines[-1]["message"] == "stopped"
+
+
+@pytest.mark.parametrize(("flags", "tells"), [((), False), (("--verbose",), True)])
+def test_a_timer_run_that_went_well_is_told_of_only_where_that_is_asked_for(run, tmp_path, flags, tells):
+    notes = tmp_path / "notes"
+    source = MARKED.replace("0 0 0 1 1 *", "*/1 * * * * *").replace("def tick", "def quick")
+    host = run(write_app(tmp_path / "app", source), *flags, environ={"NOTES": str(notes)})
+    until(lambda: notes.exists() and len(notes.read_text().splitlines()) > 1)
+    host.end()
+
+    assert ("timer run done" in host.errors) is tells
+
+
+def test_with_reload_a_changed_file_is_served_on_the_same_port_and_sigterm_ends_both(run, tmp_path):
+    root = write_app(
+        tmp_path / "app", '@app.route(route="x")\ndef x(req: func.HttpRequest) -> str:\n    return "old"\n'
+    )
+    host = run(root, "--reload")
+    before = host.get("/api/x").body
+    write_app(root, '@app.route(route="x")\ndef x(req: func.HttpRequest) -> str:\n    return "new one"\n')
+
+    until(lambda: not refuses(host.port) and answer(host, "/api/x") == b"new one", seconds=20)
+    write_app(root, "def broken(:\n")
+    until(lambda: not refuses(host.port) and answer(host, "/api/x") == b"", seconds=20)
+
+    assert before == b"old"
+    assert host.end() == 0
+    assert refuses(host.port)
+    assert "function_app.py, host.json changed: the app is loaded anew" in host.errors
+    assert "SyntaxError" in host.errors
+
+
+def answer(host, path):
+    try:
+        return host.get(path).body
+    except OSError:
+        return None
+
+
+def test_with_reload_a_host_that_cannot_begin_ends_the_command_too(run, tmp_path):
+    root = write_app(tmp_path / "app", MARKED)
+    first = run(root)
+    second = run(root, "--reload")
+
+    assert second.process.wait(20) == 1
+    assert f"process id {first.process.pid}" in second.process.stderr.read()
+
+
+def test_a_strict_host_says_what_it_refuses_and_where(run, tmp_path):
+    source = DURABLE.replace('call_activity("step", "two")', 'call_activity("stpe", "two")')
+    line = source.splitlines().index(next(text for text in source.splitlines() if "stpe" in text))
+    host = run(write_app(tmp_path / "app", source, preamble="import azure.functions as func\n"), "--strict")
+
+    errors = host.get("/admin/host/status").json()["errors"]
+    host.end()
+
+    assert f"function_app.py:{line + 2} in story: P12: there is no activity 'stpe'" in errors[0]
+    assert errors[0].partition(": ")[2] in host.errors

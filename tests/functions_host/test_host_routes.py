@@ -1,6 +1,8 @@
+import pytest
 from served_app import write_app
 
 from localcloud.functions_host.app_host import check_triggers
+from localcloud.functions_host.app_settings import SettingsError
 from localcloud.functions_host.loading import load_app
 
 
@@ -71,10 +73,26 @@ def test_two_functions_with_one_route_and_a_common_verb_leave_the_second_in_erro
 
 
 def test_reserved_routes_leave_their_function_in_error(tmp_path):
-    app = checked(tmp_path, ("mine", "admin/mine", []), prefix="")
+    app = checked(tmp_path, ("mine", "admin/mine", []), ("longer", "Runtimes", []), ("good", "of/admin", []))
 
     assert "keeps for itself" in app.functions.named("mine").trouble
-    assert name_of(app, "GET", "admin/mine") is None
+    assert "keeps for itself" in app.functions.named("longer").trouble
+    assert name_of(app, "GET", "api/admin/mine") is None
+    assert name_of(app, "GET", "api/of/admin") == "good"
+
+
+def test_a_function_without_a_route_whose_name_begins_with_a_reserved_word_is_in_error(tmp_path):
+    app = checked(tmp_path, ("administer", " ", []))
+
+    assert "'administer'" in app.functions.named("administer").trouble
+
+
+def test_a_slash_at_the_begin_of_a_route_is_right_only_without_a_prefix(tmp_path):
+    app = checked(tmp_path / "without", ("any", "/{*rest}", []), prefix="")
+    assert name_of(app, "GET", "x/y") == "any"
+
+    with pytest.raises(SettingsError, match="without a slash at its beginning"):
+        checked(tmp_path / "with", ("any", "/{*rest}", []), prefix="api")
 
 
 def test_an_empty_prefix_and_a_route_that_begins_with_a_parameter(tmp_path):

@@ -159,7 +159,7 @@ def test_a_timer_function_that_returns_something_is_told_of_in_the_log(serve, ca
 
     from served_app import until
 
-    until(lambda: "returned a int, and its trigger takes nothing back" in caplog.text)
+    until(lambda: "returned a value of type int, and its trigger takes nothing back" in caplog.text)
 
 
 def test_a_function_that_exits_the_process_fails_only_its_own_call(serve):
