@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-import psutil  # type: ignore[import-untyped]  # it has no stubs here
+import psutil
 
 from benchmarks.table import percentile, show
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -290,10 +291,15 @@ class Plane:
 
 
 @asynccontextmanager
-async def plane(folder: Path, **settings: str) -> AsyncIterator[Plane]:
-    """Yield a control plane whose project `demo` is enabled."""
+async def plane(folder: Path, *, as_azure: int | None = None, **settings: str) -> AsyncIterator[Plane]:
+    """Yield a control plane whose project `demo` is enabled.
+
+    The engine is strict: each trap of the vendor's model is an error. With a seed in `as_azure` it loses, repeats and
+    delays as the vendor's was measured to.
+    """
     clock, caller = VirtualClock(START), AppCaller()
-    options = DurableOptions.from_host_json(json.loads(Path("host.json").read_text()))
+    read = DurableOptions.from_host_json(json.loads(Path("host.json").read_text()))
+    options = replace(read, strict=True, as_azure=as_azure)
     engine = DurableEngine(journal=folder / "durable.sqlite", options=options, caller=caller, clock=clock)
     await engine.start()
     try:

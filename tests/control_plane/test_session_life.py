@@ -16,13 +16,19 @@ from shared.ports.container_apps import Later, NoGpu, NotYet
 from tests.control_plane.plane import Plane, plane
 
 
-def played(folder: Path, story, **settings: str) -> None:
-    async def run() -> None:
-        async with plane(folder, **settings) as one:
+@pytest.fixture(params=[None, 20261121], ids=["exact", "as-azure"])
+def played(request):
+    """Play a story on the exact engine, and on one that does what the vendor's was measured to do."""
+
+    def play(folder: Path, story, **settings: str) -> None:
+        asyncio.run(run(folder, story, **settings))
+
+    async def run(folder: Path, story, **settings: str) -> None:
+        async with plane(folder, as_azure=request.param, **settings) as one:
             await story(one)
             one.check_invariants()
 
-    asyncio.run(run())
+    return play
 
 
 async def ended(one: Plane, session: str, reason: EndReason) -> SessionRow:
@@ -33,7 +39,7 @@ async def ended(one: Plane, session: str, reason: EndReason) -> SessionRow:
     return row
 
 
-def test_a_shell_opens_and_its_session_ends_when_the_shell_is_closed(tmp_path):
+def test_a_shell_opens_and_its_session_ends_when_the_shell_is_closed(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         assert one.reserved() == 1
@@ -47,7 +53,7 @@ def test_a_shell_opens_and_its_session_ends_when_the_shell_is_closed(tmp_path):
     played(tmp_path, story)
 
 
-def test_a_closed_shell_is_gone_within_seconds_although_every_raised_event_is_lost(tmp_path):
+def test_a_closed_shell_is_gone_within_seconds_although_every_raised_event_is_lost(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         await one.engine.change_faults({"loseEvents": {"count": 3}})
@@ -58,7 +64,7 @@ def test_a_closed_shell_is_gone_within_seconds_although_every_raised_event_is_lo
     played(tmp_path, story)
 
 
-def test_a_lapsed_lease_stops_the_session(tmp_path):
+def test_a_lapsed_lease_stops_the_session(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         await one.run_for(150 + 120 + 30)
@@ -67,7 +73,7 @@ def test_a_lapsed_lease_stops_the_session(tmp_path):
     played(tmp_path, story)
 
 
-def test_an_idle_session_is_stopped_although_its_lease_is_renewed(tmp_path):
+def test_an_idle_session_is_stopped_although_its_lease_is_renewed(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         await one.hold_for(33 * 60, active=False)
@@ -80,7 +86,7 @@ def test_an_idle_session_is_stopped_although_its_lease_is_renewed(tmp_path):
     played(tmp_path, story)
 
 
-def test_an_active_session_lives_until_its_longest_life(tmp_path):
+def test_an_active_session_lives_until_its_longest_life(played, tmp_path):
     async def story(one: Plane):
         await one.enable(idle={"timeoutMinutes": 60, "graceMinutes": 30})
         view = await one.opened()
@@ -96,7 +102,7 @@ def test_an_active_session_lives_until_its_longest_life(tmp_path):
     played(tmp_path, story)
 
 
-def test_an_owner_stops_a_session_and_the_audit_names_who_and_why(tmp_path):
+def test_an_owner_stops_a_session_and_the_audit_names_who_and_why(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         status, _, _ = await one.call("alice", "StopSession", {"reason": "done"}, session=view["session"])
@@ -109,7 +115,7 @@ def test_an_owner_stops_a_session_and_the_audit_names_who_and_why(tmp_path):
     played(tmp_path, story)
 
 
-def test_an_administrator_stops_another_users_session(tmp_path):
+def test_an_administrator_stops_another_users_session(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         status, _, _ = await one.call("carol", "StopSession", {}, session=view["session"])
@@ -120,7 +126,7 @@ def test_an_administrator_stops_another_users_session(tmp_path):
     played(tmp_path, story)
 
 
-def test_a_request_that_is_closed_before_it_is_ready_is_cancelled(tmp_path):
+def test_a_request_that_is_closed_before_it_is_ready_is_cancelled(played, tmp_path):
     async def story(one: Plane):
         one.azure.stages = (AppCondition.CREATING,) * 50
         view = await one.open()
@@ -133,7 +139,7 @@ def test_a_request_that_is_closed_before_it_is_ready_is_cancelled(tmp_path):
     played(tmp_path, story)
 
 
-def test_a_stop_while_azure_is_busy_creating_is_repeated_until_it_takes(tmp_path):
+def test_a_stop_while_azure_is_busy_creating_is_repeated_until_it_takes(played, tmp_path):
     async def story(one: Plane):
         one.azure.stages = (AppCondition.CREATING,) * 50
         one.azure.delete_later = [Later(2.0, "ContainerAppOperationInProgress")] * 5
@@ -147,7 +153,7 @@ def test_a_stop_while_azure_is_busy_creating_is_repeated_until_it_takes(tmp_path
     played(tmp_path, story)
 
 
-def test_the_cap_refuses_the_fifth_session_and_says_what_would_help(tmp_path):
+def test_the_cap_refuses_the_fifth_session_and_says_what_would_help(played, tmp_path):
     async def story(one: Plane):
         await one.enable(cap=1, per_user=1)
         await one.opened("alice", "shell-one")
@@ -168,7 +174,7 @@ def test_the_cap_refuses_the_fifth_session_and_says_what_would_help(tmp_path):
     played(tmp_path, story)
 
 
-def test_a_users_own_limit_is_named_as_such(tmp_path):
+def test_a_users_own_limit_is_named_as_such(played, tmp_path):
     async def story(one: Plane):
         await one.enable(cap=4, per_user=1)
         await one.opened("alice", "shell-one")
@@ -179,7 +185,7 @@ def test_a_users_own_limit_is_named_as_such(tmp_path):
     played(tmp_path, story)
 
 
-def test_a_gpu_that_is_never_assigned_ends_as_no_capacity(tmp_path):
+def test_a_gpu_that_is_never_assigned_ends_as_no_capacity(played, tmp_path):
     async def story(one: Plane):
         one.azure.stages = (AppCondition.CREATING, AppCondition.NO_REPLICA)
         view = await one.open()
@@ -201,7 +207,7 @@ def test_a_gpu_that_is_never_assigned_ends_as_no_capacity(tmp_path):
         ("", EndReason.PROVISIONING_FAILED),
     ],
 )
-def test_what_azure_reports_as_failed_is_told_to_the_user(tmp_path, said, reason):
+def test_what_azure_reports_as_failed_is_told_to_the_user(played, tmp_path, said, reason):
     async def story(one: Plane):
         one.azure.fails_with = said
         view = await one.open()
@@ -211,7 +217,7 @@ def test_what_azure_reports_as_failed_is_told_to_the_user(tmp_path, said, reason
     played(tmp_path, story)
 
 
-def test_a_request_that_azure_rejects_ends_with_azures_own_words(tmp_path):
+def test_a_request_that_azure_rejects_ends_with_azures_own_words(played, tmp_path):
     async def story(one: Plane):
         problem = Problem(code=ErrorCode.IMAGE_NOT_PULLED, message="UNAUTHORIZED")
         one.azure.rejection = Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem)
@@ -223,7 +229,7 @@ def test_a_request_that_azure_rejects_ends_with_azures_own_words(tmp_path):
     played(tmp_path, story)
 
 
-def test_a_container_without_a_gpu_is_taken_down(tmp_path):
+def test_a_container_without_a_gpu_is_taken_down(played, tmp_path):
     async def story(one: Plane):
         one.azure.proofs = [NotYet("500"), NoGpu("No devices were found")]
         view = await one.open()
@@ -234,7 +240,7 @@ def test_a_container_without_a_gpu_is_taken_down(tmp_path):
     played(tmp_path, story)
 
 
-def test_throttling_and_outages_of_azure_are_waited_out(tmp_path):
+def test_throttling_and_outages_of_azure_are_waited_out(played, tmp_path):
     async def story(one: Plane):
         one.azure.later = [Later(7.0, "429"), Later(5.0, "503 html")]
         one.azure.unknown_looks = 3
@@ -243,7 +249,7 @@ def test_throttling_and_outages_of_azure_are_waited_out(tmp_path):
     played(tmp_path, story)
 
 
-def test_an_app_that_vanishes_is_noticed_and_released(tmp_path):
+def test_an_app_that_vanishes_is_noticed_and_released(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         one.azure.vanish(f"dbg-{view['session']}")
@@ -254,7 +260,7 @@ def test_an_app_that_vanishes_is_noticed_and_released(tmp_path):
     played(tmp_path, story)
 
 
-def test_while_azure_cannot_be_asked_nothing_is_released(tmp_path):
+def test_while_azure_cannot_be_asked_nothing_is_released(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         one.azure.unknown_looks = 10_000
@@ -271,7 +277,7 @@ def test_while_azure_cannot_be_asked_nothing_is_released(tmp_path):
     played(tmp_path, story)
 
 
-def test_a_renewal_that_comes_first_saves_the_session_and_one_that_comes_late_is_told(tmp_path):
+def test_a_renewal_that_comes_first_saves_the_session_and_one_that_comes_late_is_told(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         await one.run_for(150 + 119 - 30)
@@ -286,7 +292,7 @@ def test_a_renewal_that_comes_first_saves_the_session_and_one_that_comes_late_is
     played(tmp_path, story)
 
 
-def test_a_settings_change_tightens_a_running_session_and_loosening_does_not_extend_it(tmp_path):
+def test_a_settings_change_tightens_a_running_session_and_loosening_does_not_extend_it(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         await one.enable(idle={"timeoutMinutes": 5})
@@ -299,7 +305,7 @@ def test_a_settings_change_tightens_a_running_session_and_loosening_does_not_ext
     played(tmp_path, story)
 
 
-def test_a_long_life_hands_over_to_new_drivers(tmp_path):
+def test_a_long_life_hands_over_to_new_drivers(played, tmp_path):
     async def story(one: Plane):
         view = await one.opened()
         for _ in range(70):
@@ -314,7 +320,7 @@ def test_a_long_life_hands_over_to_new_drivers(tmp_path):
     played(tmp_path, story)
 
 
-def test_a_day_without_a_price_is_booked_without_a_cost_never_with_a_guess(tmp_path):
+def test_a_day_without_a_price_is_booked_without_a_cost_never_with_a_guess(played, tmp_path):
     async def story(one: Plane):
         one.prices.known = False
         view = await one.opened()
@@ -328,7 +334,7 @@ def test_a_day_without_a_price_is_booked_without_a_cost_never_with_a_guess(tmp_p
     played(tmp_path, story)
 
 
-def test_a_container_that_keeps_falling_back_is_given_up_and_not_looked_at_for_ever(tmp_path):
+def test_a_container_that_keeps_falling_back_is_given_up_and_not_looked_at_for_ever(played, tmp_path):
     async def story(one: Plane):
         one.azure.stages = (AppCondition.CREATING, *(AppCondition.STARTING, AppCondition.NO_REPLICA) * 400)
         view = await one.open()
