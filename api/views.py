@@ -188,6 +188,6 @@ def poll_ms(row: SessionRow, now: datetime) -> int:
     age_s = (now - row.created_at).total_seconds()
     if row.state is SessionState.REQUESTED:
         return 200 if age_s < 0.35 else 1000
-    if age_s < 0.6:
-        return 50
+    if age_s < 0.5:
+        return 30
     return 400
