@@ -4,7 +4,6 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
-from uuid import uuid4
 
 from localcloud.durable import history as events
 from localcloud.durable.changes import Changes
@@ -61,7 +60,7 @@ class DurableClientApi:
         Raises IdInUse, and StrictRefusal in strict mode.
         """
         self._check_start(name, input_text)
-        target = instance_id or uuid4().hex
+        target = instance_id or self._engine.factory.new_guid().hex
         previous = self._engine.executions.row(target)
         if target in self._starting:
             raise IdInUse(Status.PENDING)
@@ -90,7 +89,7 @@ class DurableClientApi:
         now = engine.factory.now()
         row = Instance(
             instance_id=target,
-            execution_id=str(uuid4()),
+            execution_id=str(engine.factory.new_guid(target)),
             name=name,
             version=version or engine.options.default_version,
             input_text=input_text,
@@ -128,7 +127,7 @@ class DurableClientApi:
         return await self._send(instance_id, events.event_raised(self._stamp(), name, input_text), lost=lost)
 
     async def terminate(self, instance_id: str, reason: str | None) -> Outcome:
-        lost = self._engine.faults.loses_terminate(instance_id)
+        lost = self._engine.faults.loses_terminate(self._engine.factory.now(), instance_id)
         return await self._send(instance_id, events.execution_terminated(self._stamp(), reason), lost=lost)
 
     async def suspend(self, instance_id: str, reason: str | None) -> Outcome:
@@ -209,7 +208,9 @@ class DurableClientApi:
         """Send an operation without waiting for its result."""
         target = f"@{name.lower()}@{key}"
         now: datetime = self._engine.factory.now()
-        request = client_signal(operation=operation, input_text=input_text, request_id=str(uuid4()), now=now)
+        request = client_signal(
+            operation=operation, input_text=input_text, request_id=str(self._engine.factory.new_guid(target)), now=now
+        )
         changes = Changes()
         raised = events.event_raised(instant_text(now), "op", request)
         changes.add_message(self._engine.factory.message(target, raised, to_entity=True))

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from uuid import uuid4
 
 from localcloud.durable import history as events
 from localcloud.durable import sdk_sites
@@ -59,6 +58,7 @@ class EpisodeSettings:
     known_orchestrators: Callable[[], Sequence[str]] = tuple
     is_alive: Callable[[str], bool] = lambda _instance_id: False
     strict: bool = False
+    loses_terminate: Callable[[], bool] = lambda: False
     store_inputs: bool = False
 
 
@@ -169,8 +169,12 @@ class Episode:
 
     # -- the decisions ------------------------------------------------------------------------------------------
     def _carry_out(self, decisions: Sequence[Decision]) -> Complete | None:
-        """Turn decisions into events and changes; returns the one that asks for a next generation."""
+        """Turn decisions into events and changes; returns the one that asks for a next generation.
+
+        A terminate in the batch that makes the instance continue as new wins, unless the vendor's fault is asked for.
+        """
         following = None
+        terminated = any(isinstance(d, Complete) and d.status is Status.TERMINATED for d in decisions)
         for decision in decisions:
             match decision:
                 case ScheduleActivity():
@@ -185,6 +189,8 @@ class Episode:
                     following = decision
                 case Complete():
                     self._complete(decision)
+        if following is not None and terminated and not self._settings.loses_terminate():
+            return None
         return following
 
     def _schedule(self, decision: ScheduleActivity) -> None:
@@ -227,7 +233,7 @@ class Episode:
             self._stamp(),
             name=name,
             instance_id=child,
-            execution_id=uuid4().hex,
+            execution_id=self._factory.new_guid(child).hex,
             input_text=decision.input_text,
             version=decision.version,
             generation=None,
@@ -260,7 +266,7 @@ class Episode:
 
     def _begin_next_generation(self, following: Complete) -> None:
         """A history of its own, in the same work item; events that came after continue_as_new go along."""
-        execution = uuid4().hex
+        execution = self._factory.new_guid(self._row.instance_id).hex
         now = self._factory.now()
         self._row = replace(
             self._row,

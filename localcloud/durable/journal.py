@@ -34,6 +34,8 @@ CREATE TABLE activities (id INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, exec
 CREATE TABLE entities (entity_id TEXT PRIMARY KEY, present INTEGER NOT NULL, state TEXT, updated_at TEXT NOT NULL)
   WITHOUT ROWID;
 """
+#: A write that met the end of the disk, or of what the process may write.
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 _SELECT_INSTANCES = (
     "SELECT instance_id, execution_id, name, version, input, status, custom_status, output, created_at, updated_at,"
     " generation, parent FROM instances WHERE "
@@ -44,10 +46,23 @@ class JournalError(EngineError):
     """The journal cannot be used: held by another host, damaged, or not written any more."""
 
 
+class NotWritten(JournalError):
+    """Nothing of the changes was written, and the journal is sound: the same may be tried again later.
+
+    `again_at` tells when, where that is known.
+    """
+
+    def __init__(self, told: str, *, again_at: datetime | None = None) -> None:
+        super().__init__(told)
+        self.again_at = again_at
+
+
 class Journal:
     """The open journal. Reads see what is committed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, in_thread: bool = True) -> None:
+        """Without a thread of its own a commit holds up the loop, and every run takes the same turns."""
+        self._in_thread = in_thread
         self._path = path
         self._lock: IO[str] | None = None
         self._reader: sqlite3.Connection | None = None
@@ -150,22 +165,38 @@ class Journal:
         while self._waiting:
             group, self._waiting = self._waiting, []
             try:
-                await loop.run_in_executor(self._thread, self._write, [statements for statements, _ in group])
+                statements = [statements for statements, _ in group]
+                if self._in_thread:
+                    await loop.run_in_executor(self._thread, self._write, statements)
+                else:
+                    self._write(statements)
             except sqlite3.Error as error:
-                self._fail(error, group)
-                return
+                if self._fail(error, group):
+                    return
+                continue
             for _, done in group:
                 if not done.done():
                     done.set_result(None)
 
-    def _fail(self, error: sqlite3.Error, group: list[tuple[list[Statement], asyncio.Future[None]]]) -> None:
-        self._broken = JournalError(
-            f"the journal {self._path} cannot be written ({error}); look at the disk and restart the functions host"
-        )
-        for _, done in (*group, *self._waiting):
+    def _fail(self, error: sqlite3.Error, group: list[tuple[list[Statement], asyncio.Future[None]]]) -> bool:
+        """Tell those who wait; true where nothing can be written any more.
+
+        A full disk refuses before anything is in the file, so the journal is sound. After any other error, such as one
+        of syncing, nobody knows what the disk holds: only a new start can tell.
+        """
+        is_full = error.sqlite_errorcode in _NO_ROOM if hasattr(error, "sqlite_errorcode") else False
+        told: JournalError
+        if is_full:
+            told = NotWritten(f"the journal {self._path} has no room ({error}); make room on its disk, and try again")
+        else:
+            told = self._broken = JournalError(
+                f"the journal {self._path} cannot be written ({error}); look at the disk and restart the functions host"
+            )
+            group, self._waiting = [*group, *self._waiting], []
+        for _, done in group:
             if not done.done():
-                done.set_exception(self._broken)
-        self._waiting = []
+                done.set_exception(told)
+        return not is_full
 
     def _write(self, group: Sequence[Sequence[Statement]]) -> None:
         connection = self._opened(self._writer)
@@ -176,7 +207,8 @@ class Journal:
                     connection.execute(sql, values)
             connection.execute("COMMIT")
         except sqlite3.Error:
-            connection.rollback()
+            if connection.in_transaction:
+                connection.rollback()
             raise
         self.commits += 1
 
