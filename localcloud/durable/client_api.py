@@ -6,11 +6,12 @@ from datetime import datetime
 from enum import Enum, auto
 
 from localcloud.durable import history as events
+from localcloud.durable.bill import Step
 from localcloud.durable.changes import Changes
 from localcloud.durable.decisions import Status
 from localcloud.durable.engine import DurableEngine
 from localcloud.durable.entity_messages import client_signal
-from localcloud.durable.history import Event
+from localcloud.durable.history import Event, EventType, kind_of
 from localcloud.durable.rewind import rewound
 from localcloud.durable.rows import Entity, Instance, InstanceQuery
 from localcloud.durable.strict import trap_of_start
@@ -18,6 +19,7 @@ from localcloud.durable.texts import instant_text
 from localcloud.durable.traps import StrictRefusal
 
 _log = logging.getLogger(__name__)
+_STEPS = {EventType.EVENT_RAISED: Step.EVENT, EventType.EXECUTION_TERMINATED: Step.TERMINATE}
 
 
 class Outcome(Enum):
@@ -109,6 +111,7 @@ class DurableClientApi:
         changes = Changes()
         changes.clear_history(target)
         changes.put_instance(row)
+        changes.book(target, name, Step.START)
         changes.add_message(engine.factory.start(started))
         engine.executions.forget(target)
         await engine.commit(changes)
@@ -151,11 +154,14 @@ class DurableClientApi:
     async def _send(self, instance_id: str, entry: Event, *, lost: bool = False) -> Outcome:
         row = self._engine.executions.row(instance_id)
         if row is None:
+            self._engine.reads.note("", "")
             return Outcome.NOT_FOUND
         if row.status.is_final:
+            self._engine.reads.note(instance_id, row.name)
             return Outcome.FINISHED
         if not lost:
             changes = Changes()
+            changes.book(instance_id, row.name, _STEPS.get(kind_of(entry), Step.CONTROL))
             changes.add_message(self._engine.factory.message(instance_id, entry))
             await self._engine.commit(changes)
         return Outcome.ACCEPTED
@@ -170,7 +176,9 @@ class DurableClientApi:
                 f'This orchestration has status {row.status}, but only orchestrations in the "Failed" state can be '
                 "rewound."
             )
-        await self._engine.commit(rewound(self._engine, instance_id, reason))
+        changes = rewound(self._engine, instance_id, reason)
+        changes.book(instance_id, row.name, Step.CONTROL)
+        await self._engine.commit(changes)
         return Outcome.ACCEPTED
 
     # -- purge --------------------------------------------------------------------------------------------------
@@ -199,6 +207,7 @@ class DurableClientApi:
         changes = Changes()
         for row in rows:
             changes.remove_instance(row.instance_id)
+            changes.book("", row.name, Step.PURGE)
             self._engine.executions.forget(row.instance_id)
         self._engine.forget_mail({row.instance_id for row in rows})
         await self._engine.commit(changes)
@@ -213,6 +222,7 @@ class DurableClientApi:
         )
         changes = Changes()
         raised = events.event_raised(instant_text(now), "op", request)
+        changes.book("", name, Step.ENTITY)
         changes.add_message(self._engine.factory.message(target, raised, to_entity=True))
         await self._engine.commit(changes)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from localcloud.durable import sdk_sites, sdk_timestamps
 from localcloud.durable.activity_runner import ActivityRunner
+from localcloud.durable.bill import Reads, Step
 from localcloud.durable.changes import Changes
 from localcloud.durable.clock import VirtualClock
 from localcloud.durable.decisions import Status
@@ -24,7 +25,7 @@ from localcloud.durable.options import DurableOptions
 from localcloud.durable.ports import Clock, FunctionCaller, KnowsFunctions
 from localcloud.durable.rows import Activity, InstanceQuery, Message
 from localcloud.durable.texts import instant_text
-from localcloud.durable.triage import Triage
+from localcloud.durable.triage import Sorted, Triage
 from localcloud.durable.work_factory import WorkFactory
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class DurableEngine:
         self._faults_file = journal.with_name(journal.name + ".faults.json")
         self.journal = Journal(journal, in_thread=not isinstance(clock, VirtualClock))
         self.factory = WorkFactory(clock=clock, faults=self.faults)
+        self.reads = Reads()
         self._mailroom = Mailroom(clock, self._wake)
         self._activities = ActivityRunner(
             caller=caller,
@@ -156,6 +158,7 @@ class DurableEngine:
         back_at = self.faults.storage_back_at(self.factory.now())
         if back_at is not None:
             raise NotWritten("the storage is away, as the fault switch storageAway has it", again_at=back_at)
+        changes.statements += self.reads.take()
         await self.journal.commit(changes)
         self._mailroom.deliver(changes.messages)
         if not self._stopping:
@@ -207,6 +210,7 @@ class DurableEngine:
         if found.execution is None or not found.accepted:
             changes = Changes()
             changes.remove_messages(found.handled)
+            self._book_timers(changes, found)
             await self.commit(changes)
             return
         self.episodes += 1
@@ -219,12 +223,22 @@ class DurableEngine:
         finally:
             self._running_episodes.discard(episode)
         episode.changes.remove_messages(found.handled)
+        self._book_timers(episode.changes, found)
         await self._run_too_early(episode.changes.activities, is_first=not found.execution.history)
         self._announce_children(episode.changes)
         await self.commit(episode.changes)
         self.executions.keep(after)
         if after.row.execution_id != found.execution.row.execution_id:
             self.faults.note_continued(self.factory.now(), instance_id)
+
+    def _book_timers(self, changes: Changes, found: Sorted) -> None:
+        """A timer costs when its message has come, by whether its generation was still there."""
+        came = [message for message in found.handled if kind_of(message.event) is EventType.TIMER_FIRED]
+        row = self.executions.row(came[0].instance_id) if came else None
+        if row is not None:
+            for step, times in ((Step.STALE_TIMER, found.stale_timers), (Step.TIMER, len(came) - found.stale_timers)):
+                if times:
+                    changes.book(row.instance_id, row.name, step, times)
 
     async def _run_too_early(self, activities: list[Activity], *, is_first: bool) -> None:
         """The vendor's engine runs activities of episodes that never commit: a fault switch repeats that."""

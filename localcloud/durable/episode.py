@@ -12,6 +12,7 @@ from datetime import datetime
 from localcloud.durable import history as events
 from localcloud.durable import sdk_sites
 from localcloud.durable.action_replay import ActionReplay
+from localcloud.durable.bill import Step
 from localcloud.durable.changes import Changes
 from localcloud.durable.decisions import (
     Complete,
@@ -195,6 +196,7 @@ class Episode:
 
     def _schedule(self, decision: ScheduleActivity) -> None:
         stored = to_json([decision.input_text]) if self._settings.store_inputs else None
+        self.changes.book(self._row.instance_id, decision.name, Step.ACTIVITY)
         self._new.append(events.task_scheduled(self._stamp(), decision.id, decision.name, stored))
         self.changes.add_activity(
             Activity(
@@ -239,6 +241,7 @@ class Episode:
             generation=None,
             parent=parent,
         )
+        self.changes.book(child, name, Step.START)
         self.changes.add_message(self._factory.start(started))
 
     def _send(self, decision: SendEvent) -> None:
@@ -246,6 +249,7 @@ class Episode:
             events.event_sent(self._stamp(), decision.id, decision.target, decision.name, decision.input_text)
         )
         raised = events.event_raised(self._stamp(), decision.name, decision.input_text)
+        self.changes.book(self._row.instance_id, self._row.name, Step.ENTITY)
         self.changes.add_message(self._factory.message(decision.target, raised, to_entity=True))
 
     def _complete(self, decision: Complete) -> None:
@@ -260,6 +264,7 @@ class Episode:
         else:
             told = events.sub_orchestration_failed(self._stamp(), task, decision.result, decision.details)
         instance = parent["OrchestrationInstance"]
+        self.changes.book(self._row.instance_id, self._row.name, Step.CHILD)
         self.changes.add_message(
             self._factory.message(instance["InstanceId"], told, execution_id=instance["ExecutionId"])
         )

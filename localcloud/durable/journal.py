@@ -14,32 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from localcloud.durable.changes import Changes, Statement
-from localcloud.durable.decisions import Status
+from localcloud.durable import bill
+from localcloud.durable.changes import Changes
 from localcloud.durable.errors import EngineError
 from localcloud.durable.history import Event
+from localcloud.durable.journal_rows import SCHEMA, SELECT_INSTANCES, VERSION, entity_of, instance_of
 from localcloud.durable.rows import Activity, Entity, Instance, InstanceQuery, Message
 
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE instances (instance_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, name TEXT NOT NULL, version TEXT,
-  input TEXT, status TEXT NOT NULL, custom_status TEXT, output TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-  generation INTEGER, parent TEXT) WITHOUT ROWID;
-CREATE TABLE history (instance_id TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
-  PRIMARY KEY (instance_id, seq)) WITHOUT ROWID;
-CREATE TABLE messages (id INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, execution_id TEXT, visible_at TEXT NOT NULL,
-  event TEXT NOT NULL, to_entity INTEGER NOT NULL);
-CREATE TABLE activities (id INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, execution_id TEXT NOT NULL,
-  task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT);
-CREATE TABLE entities (entity_id TEXT PRIMARY KEY, present INTEGER NOT NULL, state TEXT, updated_at TEXT NOT NULL)
-  WITHOUT ROWID;
-"""
 #: A write that met the end of the disk, or of what the process may write.
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
-_SELECT_INSTANCES = (
-    "SELECT instance_id, execution_id, name, version, input, status, custom_status, output, created_at, updated_at,"
-    " generation, parent FROM instances WHERE "
-)
 
 
 class JournalError(EngineError):
@@ -68,7 +51,7 @@ class Journal:
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._waiting: list[tuple[list[Statement], asyncio.Future[None]]] = []
+        self._waiting: list[tuple[list[bill.Statement], asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._broken: JournalError | None = None
         self.commits = 0
@@ -81,6 +64,7 @@ class Journal:
         try:
             self._writer = self._connect()
             self._check(self._writer)
+            self._writer.execute(bill.SCHEMA)  # it came later than the first journals
             self._reader = self._connect()
         except sqlite3.Error as error:
             self._release()
@@ -114,11 +98,11 @@ class Journal:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if version == 0 and tables == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             return
-        if version != _VERSION:
+        if version != VERSION:
             raise JournalError(
-                f"the journal {self._path} has version {version}, this engine reads version {_VERSION}; "
+                f"the journal {self._path} has version {version}, this engine reads version {VERSION}; "
                 f"run the engine that wrote it, or move the file away to start with an empty one"
             )
         told = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -178,7 +162,7 @@ class Journal:
                 if not done.done():
                     done.set_result(None)
 
-    def _fail(self, error: sqlite3.Error, group: list[tuple[list[Statement], asyncio.Future[None]]]) -> bool:
+    def _fail(self, error: sqlite3.Error, group: list[tuple[list[bill.Statement], asyncio.Future[None]]]) -> bool:
         """Tell those who wait; true where nothing can be written any more.
 
         A full disk refuses before anything is in the file, so the journal is sound. After any other error, such as one
@@ -198,7 +182,7 @@ class Journal:
                 done.set_exception(told)
         return not is_full
 
-    def _write(self, group: Sequence[Sequence[Statement]]) -> None:
+    def _write(self, group: Sequence[Sequence[bill.Statement]]) -> None:
         connection = self._opened(self._writer)
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -225,8 +209,8 @@ class Journal:
             raise JournalError(f"the journal {self._path} cannot be read ({error})") from error
 
     def instance(self, instance_id: str) -> Instance | None:
-        rows = self._rows(_SELECT_INSTANCES + "instance_id = ?", (instance_id,))
-        return _instance(rows[0]) if rows else None
+        rows = self._rows(SELECT_INSTANCES + "instance_id = ?", (instance_id,))
+        return instance_of(rows[0]) if rows else None
 
     def history(self, instance_id: str) -> list[Event]:
         rows = self._rows("SELECT event FROM history WHERE instance_id = ? ORDER BY seq", (instance_id,))
@@ -245,8 +229,8 @@ class Journal:
             if bound is not None:
                 where.append(f"created_at {sign} ?")
                 values.append(bound.isoformat())
-        sql = _SELECT_INSTANCES + " AND ".join(where) + " ORDER BY instance_id LIMIT ?"
-        return [_instance(row) for row in self._rows(sql, (*values, query.top))]
+        sql = SELECT_INSTANCES + " AND ".join(where) + " ORDER BY instance_id LIMIT ?"
+        return [instance_of(row) for row in self._rows(sql, (*values, query.top))]
 
     def messages(self) -> list[Message]:
         """All messages on their way, oldest first."""
@@ -270,31 +254,17 @@ class Journal:
         names = ("id", "instance_id", "execution_id", "task_id", "name", "input_text")
         return [Activity(**dict(zip(names, row, strict=True))) for row in rows]
 
+    def bill(self, instance_id: str | None = None) -> list[bill.Line]:
+        """What was booked, for one instance or for all."""
+        rows = self._rows(
+            "SELECT instance_id, function, step, times FROM bill WHERE ?1 IS NULL OR instance_id = ?1", (instance_id,)
+        )
+        return [bill.Line(instance_id=row[0], function=row[1], step=bill.Step(row[2]), times=row[3]) for row in rows]
+
     def entity(self, entity_id: str) -> Entity | None:
         rows = self._rows("SELECT * FROM entities WHERE entity_id = ?", (entity_id,))
-        return _entity(rows[0]) if rows else None
+        return entity_of(rows[0]) if rows else None
 
     def entities(self, prefix: str) -> list[Entity]:
         sql = "SELECT * FROM entities WHERE entity_id >= ? AND entity_id < ? ORDER BY entity_id"
-        return [_entity(row) for row in self._rows(sql, (prefix, prefix + "\U0010ffff"))]
-
-
-def _instance(row: tuple[Any, ...]) -> Instance:
-    return Instance(
-        instance_id=row[0],
-        execution_id=row[1],
-        name=row[2],
-        version=row[3],
-        input_text=row[4],
-        status=Status(row[5]),
-        custom_status=row[6],
-        output=row[7],
-        created_at=datetime.fromisoformat(row[8]),
-        updated_at=datetime.fromisoformat(row[9]),
-        generation=row[10],
-        parent=None if row[11] is None else json.loads(row[11]),
-    )
-
-
-def _entity(row: tuple[Any, ...]) -> Entity:
-    return Entity(entity_id=row[0], exists=bool(row[1]), state=row[2], updated_at=datetime.fromisoformat(row[3]))
+        return [entity_of(row) for row in self._rows(sql, (prefix, prefix + "\U0010ffff"))]

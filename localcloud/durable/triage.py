@@ -20,6 +20,7 @@ class Sorted:
     execution: Execution | None
     accepted: list[Event] = field(default_factory=list)
     handled: list[Message] = field(default_factory=list)
+    stale_timers: int = 0
 
     @property
     def has_begun(self) -> bool:
@@ -47,7 +48,6 @@ class Triage:
         found = Sorted(None if row is None or row.status.is_final else self._executions.get(instance_id))
         if found.execution is not None and not found.execution.history:
             batch = self._with_start_first(instance_id, batch)
-        stale_timer = False
         for message in batch:
             if kind_of(message.event) is EventType.EXECUTION_STARTED:
                 self._take_start(found, message)
@@ -58,9 +58,11 @@ class Triage:
             if message.execution_id in (None, found.execution.row.execution_id):
                 found.accepted.append(message.event)
             else:
-                stale_timer = stale_timer or self._is_stale_timer(message)
+                found.stale_timers += self._is_stale_timer(message)
         found.accepted = [
-            entry for entry in found.accepted if not self._is_lost(instance_id, entry, beside_timer=stale_timer)
+            entry
+            for entry in found.accepted
+            if not self._is_lost(instance_id, entry, beside_timer=found.stale_timers > 0)
         ]
         return found
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from localcloud.durable.changes import Statement
+from localcloud.durable.bill import Statement
 from localcloud.durable.client_api import DurableClientApi
 from localcloud.durable.clock import SystemClock
 from localcloud.durable.decisions import Status
