@@ -300,3 +300,14 @@ def test_a_strict_host_says_what_it_refuses_and_where(run, tmp_path):
 
     assert f"function_app.py:{line + 2} in story: P12: there is no activity 'stpe'" in errors[0]
     assert errors[0].partition(": ")[2] in host.errors
+
+
+def test_the_engine_gets_the_seed_of_the_vendors_faults_from_the_command_line(run, tmp_path):
+    root = write_app(tmp_path / "app", DURABLE)
+    host = run(root, "--as-azure", "7")
+
+    ports = json.loads((tmp_path / "state" / "host-ports.json").read_text())
+    faults = send(ports["durable"], "GET", "/durabletask/_faults").json()["faults"]
+
+    assert ports["public"] == host.port
+    assert faults == {"asAzure": 7}
