@@ -208,13 +208,23 @@ class Journal:
         except sqlite3.DatabaseError as error:
             raise JournalError(f"the journal {self._path} cannot be read ({error})") from error
 
+    def _parsed(self, text: str) -> Event:
+        try:
+            entry: Event = json.loads(text)
+        except ValueError as error:
+            raise JournalError(
+                f"the journal {self._path} is damaged: an event in it is no JSON ({error}); "
+                f"move it away to start with an empty one, or put back a copy"
+            ) from error
+        return entry
+
     def instance(self, instance_id: str) -> Instance | None:
         rows = self._rows(SELECT_INSTANCES + "instance_id = ?", (instance_id,))
         return instance_of(rows[0]) if rows else None
 
     def history(self, instance_id: str) -> list[Event]:
         rows = self._rows("SELECT event FROM history WHERE instance_id = ? ORDER BY seq", (instance_id,))
-        return [json.loads(text) for (text,) in rows]
+        return [self._parsed(text) for (text,) in rows]
 
     def instances(self, query: InstanceQuery) -> list[Instance]:
         """Instances in the order of their ids."""
@@ -243,7 +253,7 @@ class Journal:
                 instance_id=target,
                 execution_id=execution,
                 visible_at=datetime.fromisoformat(visible_at),
-                event=json.loads(entry),
+                event=self._parsed(entry),
                 to_entity=bool(to_entity),
             )
             for number, target, execution, visible_at, entry, to_entity in rows
