@@ -15,7 +15,8 @@ from localcloud.durable.changes import Changes
 from localcloud.durable.clock import VirtualClock
 from localcloud.durable.decisions import Status
 from localcloud.durable.entity_runner import EntityRunner
-from localcloud.durable.episode import Episode, EpisodeSettings, execution_of
+from localcloud.durable.episode import Episode, EpisodeSettings
+from localcloud.durable.execution import execution_of
 from localcloud.durable.executions import Executions
 from localcloud.durable.faults import Faults
 from localcloud.durable.history import EventType, generic_event, kind_of

@@ -6,8 +6,7 @@ before its commit has not happened, but for activities of the vendor's kind that
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from localcloud.durable import history as events
 from localcloud.durable import sdk_sites
@@ -25,11 +24,12 @@ from localcloud.durable.decisions import (
 )
 from localcloud.durable.errors import OrchestrationFailed, no_such_function, orchestrator_failure
 from localcloud.durable.events import ExternalEvents
+from localcloud.durable.execution import Execution, after_control
 from localcloud.durable.history import Event, EventType, kind_of
 from localcloud.durable.payload import orchestration_payload
 from localcloud.durable.ports import FunctionCaller, FunctionFailed
 from localcloud.durable.replay import Replay
-from localcloud.durable.rows import Activity, Instance, Message
+from localcloud.durable.rows import Activity
 from localcloud.durable.sanitizer import without_credentials
 from localcloud.durable.sdk_answer import SdkAnswer, answer_of, answer_of_failure
 from localcloud.durable.strict import Played, failed_instead, first_trap
@@ -39,14 +39,6 @@ from localcloud.durable.work_factory import WorkFactory
 
 _log = logging.getLogger(__name__)
 WORKER_KILLED = "python exited with code 137 (0x89)"
-
-
-@dataclass(slots=True)
-class Execution:
-    """A generation as it is stored; without history where it has yet to run for the first time."""
-
-    row: Instance
-    history: list[Event] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,7 +94,7 @@ class Episode:
     def _stored(self, accepted: Sequence[Event]) -> Execution:
         row = self._row
         if not row.status.is_final:
-            row = _after_control(row, accepted)
+            row = after_control(row, accepted)
         row = replace(row, updated_at=self._factory.now())
         if self._replaced_history:
             self.changes.clear_history(row.instance_id)
@@ -299,35 +291,3 @@ class Episode:
             *({**entry, "IsPlayed": False} for entry in following.carried),
             events.orchestrator_completed(instant_text(now)),
         ]
-
-
-def _after_control(row: Instance, accepted: Sequence[Event]) -> Instance:
-    """The state of an instance that goes on, by the last suspend or resume that it was sent."""
-    status, output = row.status, row.output
-    if status in (Status.PENDING, Status.CONTINUED_AS_NEW):
-        status = Status.RUNNING
-    for entry in accepted:
-        if kind_of(entry) is EventType.EXECUTION_SUSPENDED:
-            status, output = Status.SUSPENDED, entry["Reason"]
-        elif kind_of(entry) is EventType.EXECUTION_RESUMED:
-            status, output = Status.RUNNING, entry["Reason"]
-    return replace(row, status=status, output=output)
-
-
-def execution_of(started: Message) -> Execution:
-    """The generation that an ExecutionStarted begins."""
-    entry = started.event
-    created = datetime.fromisoformat(entry["Timestamp"])
-    row = Instance(
-        instance_id=started.instance_id,
-        execution_id=entry["OrchestrationInstance"]["ExecutionId"],
-        name=entry["Name"],
-        version=entry["Version"],
-        input_text=entry["Input"],
-        status=Status.PENDING,
-        created_at=created,
-        updated_at=created,
-        generation=entry["Generation"],
-        parent=entry["ParentInstance"],
-    )
-    return Execution(row)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from localcloud.durable.episode import Execution, execution_of
+from localcloud.durable.execution import Execution, execution_of
 from localcloud.durable.executions import Executions
 from localcloud.durable.faults import Faults
 from localcloud.durable.history import Event, EventType, kind_of

@@ -4,7 +4,7 @@ An order is a line of JSON: {"folder", "start", "kill_at", "when", "room"}. A fo
 imported, opens the journal in the folder, starts so many orchestrations of each story unless the journal holds them,
 and ends when all have. At commit number `kill_at` it is killed, as by kill -9, just before or after that commit; 0 is
 never. With `room`, no file can grow beyond so many bytes: a full disk; a start that is refused ends the process, as it
-would end any caller. Each call of an activity is one line in the folder's calls.log. The answer is the exit status, as a line.
+would end any caller. Each call of an activity is one line in the folder's calls.log. The answer is the exit status.
 """
 
 import asyncio
