@@ -35,8 +35,14 @@ class HostJson:
     log_levels: Mapping[str, str] = field(default_factory=dict)
     function_timeout: timedelta | None = _DEFAULT_TIMEOUT
     """How long a call may run; None: for ever."""
+    only_functions: frozenset[str] = frozenset()
+    """The functions that are served, in lower case; none: all of them."""
     custom_headers: Mapping[str, str] = field(default_factory=dict)
     """What each answer outside /admin carries besides its own headers."""
+
+    def serves(self, function: str) -> bool:
+        """Whether a function is one of those to be served."""
+        return not self.only_functions or function.lower() in self.only_functions
 
 
 def read_host_json(root: Path) -> HostJson:
@@ -59,6 +65,7 @@ def read_host_json(root: Path) -> HostJson:
         route_prefix="" if prefix is None else str(prefix).strip("/"),
         log_levels={name: str(level) for name, level in levels.items()},
         function_timeout=_timeout(path, document),
+        only_functions=_only_functions(path, document),
         custom_headers={name: str(value) for name, value in headers.items()},
     )
 
@@ -103,6 +110,13 @@ def _timeout(path: Path, document: Mapping[str, object]) -> timedelta | None:
             'or "-1" for none'
         )
     return limit
+
+
+def _only_functions(path: Path, document: Mapping[str, object]) -> frozenset[str]:
+    names = document.get("functions") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SettingsError(f"{path}: functions is {names!r}; it must be a list of the functions to serve")
+    return frozenset(name.lower() for name in names)
 
 
 def _as_text(value: object) -> str:

@@ -1,11 +1,10 @@
 """An orderly stop: what ends within the drain counts, what does not is cut off (reference/durable-measured.md 4)."""
 
 import http.client
-import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from served_app import until
+from served_app import refuses, until
 
 SLOW = """
 import azure.durable_functions as df
@@ -77,11 +76,3 @@ def test_an_activity_runs_again_only_where_it_outlasts_the_drain(serve, places, 
     ended = until(lambda: (reply := again.get(f"{WEBHOOK}/instances/i1")).status == 200 and reply.json())
     assert ended["output"] == "done"
     assert notes.read_text().split() == ["step"] * runs
-
-
-def refuses(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except ConnectionRefusedError:
-        return True
-    return False

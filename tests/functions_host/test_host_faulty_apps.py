@@ -53,6 +53,7 @@ def test_a_folder_without_function_app_is_served_with_no_functions(serve, caplog
         ({"version": "2.0", "extensions": {"http": {"routePrefix": []}}}, "routePrefix"),
         ({"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}, "logging.logLevel.default is 'Loud'"),
         ({"version": "2.0", "extensions": []}, "extensions"),
+        ({"version": "2.0", "functions": "good"}, "functions is 'good'"),
         ({"version": "2.0", "functionTimeout": "soon"}, "functionTimeout"),
         ({"version": "2.0", "functionTimeout": "00:00:00"}, "functionTimeout"),
         ({"version": "2.0", "functionTimeout": True}, "functionTimeout"),
@@ -133,6 +134,15 @@ def test_a_function_or_binding_with_a_name_that_cannot_be_used_is_in_error_by_it
     assert app.get("/api/good").body == b"good"
     assert says in logged(caplog)
     assert [app.get(f"/api/{name}").status for name in ("no%20spaces", "_f", "Host", "f")] == [404] * 4
+
+
+@pytest.mark.parametrize(("listed", "statuses"), [(["GOOD"], (200, 404)), ([], (200, 200)), (["none"], (404, 404))])
+def test_where_host_json_lists_functions_only_those_are_served(serve, listed, statuses):
+    other = '@app.route()\ndef other(req: func.HttpRequest) -> str:\n    return ""\n'
+
+    app = serve(GOOD + other, host_json={"version": "2.0", "functions": listed})
+
+    assert (app.get("/api/good").status, app.get("/api/other").status) == statuses
 
 
 def test_names_with_single_underscores_are_fine(serve):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from served_app import Reply, send, until, write_app
+from served_app import Reply, refuses, send, until, write_app
 
 REPOSITORY = Path(__file__).parents[2]
 MARKED = """
@@ -109,14 +109,6 @@ def test_sigterm_refuses_new_connections_and_answers_the_call_in_flight(run, tmp
 
         assert call.result(10).body == b"ended"
     assert host.process.wait(10) == 0
-
-
-def refuses(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_a_timer_that_came_due_while_the_host_was_killed_runs_once_on_the_next_start(run, tmp_path):
