@@ -80,7 +80,7 @@ def _is_excused(name: str, results: Path, golden: Mapping[str, Any], may_differ:
         return False
     places = [*(entry["path"] for entry in entries), *_NEVER_COMPARED]
     found = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
-    return _without(golden[name], places) == _without(found, places)
+    return bool(_without(golden[name], places) == _without(found, places))
 
 
 def _without(value: Any, places: Sequence[str], here: str = "") -> Any:
