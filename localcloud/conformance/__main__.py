@@ -55,7 +55,7 @@ def _play(kits: Sequence[Kit], out: Path, only: Sequence[str]) -> int:
             print(verdict.text)
             print(f"not the same: {', '.join((*verdict.different, *verdict.missing))}")
         for name in verdict.unneeded:
-            print(f"note: {name} was expected to differ, and is the same: take it out of {EXPECTED_DIFFERENCES.name}")
+            print(f"note: {name} may differ and does not; if it never does, take it out of {EXPECTED_DIFFERENCES.name}")
     print("\n".join([f"results and the hosts' logs: {out}", *sums]))
     return 0 if is_good else 1
 

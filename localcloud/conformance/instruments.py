@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from localcloud.conformance.served_app import ServedApp, serve
 from localcloud.conformance.verdicts import Verdict, expectations, judge
@@ -60,6 +61,14 @@ class Kit:
             return {json.loads(line)["id"] for line in lines if line}
         return {path.stem for path in self.golden.glob("*.json") if not path.name.startswith("_")}
 
+    def golden_programs(self, names: set[str]) -> dict[str, Any]:
+        """The recorded results of some programs; none for scenarios, whose compare.py knows expected differences."""
+        if not self.is_programs:
+            return {}
+        lines = (self.golden / "results.jsonl").read_text(encoding="utf-8").splitlines()
+        results = (json.loads(line) for line in lines if line)
+        return {result["program"]: result for result in results if result["program"] in names}
+
 
 def find_kit() -> Path:
     """The folder `conformance` of the shared material; raises InstrumentsMissing."""
@@ -94,7 +103,14 @@ def examine(kit: Kit, *, work: Path, only: Sequence[str] = ()) -> Verdict:
         expected.write_text(json.dumps(may_differ), encoding="utf-8")
         arguments += ["--expected", str(expected)]
     compared = _run(kit, "compare.py", *arguments)
-    return judge(wanted=wanted, results=results, compared=compared, may_differ=may_differ, text=f"{played}\n{compared}")
+    return judge(
+        wanted=wanted,
+        results=results,
+        compared=compared,
+        may_differ=may_differ,
+        golden=kit.golden_programs({entry["scenario"] for entry in may_differ}),
+        text=f"{played}\n{compared}",
+    )
 
 
 def _play_arguments(kit: Kit, app: ServedApp, results: Path, only: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from localcloud.durable.episode import WORKER_KILLED
 from localcloud.durable.errors import activity_failure
 from localcloud.durable.faults import Faults
 from localcloud.durable.history import Event
+from localcloud.durable.journal import NotWritten
 from localcloud.durable.ports import FunctionCaller, FunctionFailed
 from localcloud.durable.rows import Activity
 from localcloud.durable.texts import carried, instant_text
@@ -31,7 +32,9 @@ class ActivityRunner:
         faults: Faults,
         at_once: int,
         commit: Callable[[Changes], Awaitable[None]],
+        run_later: Callable[[Activity, NotWritten], None],
     ) -> None:
+        self._run_later = run_later
         self._caller = caller
         self._factory = factory
         self._faults = faults
@@ -58,7 +61,10 @@ class ActivityRunner:
             changes.remove_activity(work)
             changes.add_message(self._factory.message(work.instance_id, outcome, execution_id=work.execution_id))
             # The slot is held until the outcome is on the disk, so that a crash repeats no more calls than run at once.
-            await self._commit(changes)
+            try:
+                await self._commit(changes)
+            except NotWritten as refused:
+                self._run_later(work, refused)
 
     async def _outcome(self, work: Activity) -> Event:
         if self._faults.fails_activity(work.instance_id, work.name):

@@ -1,14 +1,13 @@
 """What one work item changes in the journal, collected before it is committed as a whole."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
+from localcloud.durable.bill import Statement, Step, booked, kept_for_function
 from localcloud.durable.history import Event
 from localcloud.durable.rows import Activity, Entity, Instance, Message
 from localcloud.durable.texts import to_json
 
-Statement = tuple[str, Sequence[Any]]
 _PUT_INSTANCE = (
     "INSERT OR REPLACE INTO instances (instance_id, execution_id, name, version, input, status, custom_status, output,"
     " created_at, updated_at, generation, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -43,9 +42,14 @@ class Changes:
     def clear_history(self, instance_id: str) -> None:
         self.statements.append(("DELETE FROM history WHERE instance_id = ?", (instance_id,)))
 
+    def book(self, instance_id: str, function: str, step: Step, times: int = 1) -> None:
+        """Add to the bill."""
+        self.statements.append(booked(instance_id, function, step, times))
+
     def remove_instance(self, instance_id: str) -> None:
-        """Purge: the row, the history, and what is on its way to it."""
+        """Purge: the row, the history, and what is on its way to it; the bill keeps its lines for the function."""
         self.clear_history(instance_id)
+        self.statements += kept_for_function(instance_id)
         self.statements += [(sql, (instance_id,)) for sql in _REMOVE_INSTANCE]
 
     def add_message(self, message: Message) -> None:

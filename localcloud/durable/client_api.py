@@ -4,14 +4,14 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
-from uuid import uuid4
 
 from localcloud.durable import history as events
+from localcloud.durable.bill import Step
 from localcloud.durable.changes import Changes
 from localcloud.durable.decisions import Status
 from localcloud.durable.engine import DurableEngine
 from localcloud.durable.entity_messages import client_signal
-from localcloud.durable.history import Event
+from localcloud.durable.history import Event, EventType, kind_of
 from localcloud.durable.rewind import rewound
 from localcloud.durable.rows import Entity, Instance, InstanceQuery
 from localcloud.durable.strict import trap_of_start
@@ -19,6 +19,7 @@ from localcloud.durable.texts import instant_text
 from localcloud.durable.traps import StrictRefusal
 
 _log = logging.getLogger(__name__)
+_STEPS = {EventType.EVENT_RAISED: Step.EVENT, EventType.EXECUTION_TERMINATED: Step.TERMINATE}
 
 
 class Outcome(Enum):
@@ -61,7 +62,7 @@ class DurableClientApi:
         Raises IdInUse, and StrictRefusal in strict mode.
         """
         self._check_start(name, input_text)
-        target = instance_id or uuid4().hex
+        target = instance_id or self._engine.factory.new_guid().hex
         previous = self._engine.executions.row(target)
         if target in self._starting:
             raise IdInUse(Status.PENDING)
@@ -90,7 +91,7 @@ class DurableClientApi:
         now = engine.factory.now()
         row = Instance(
             instance_id=target,
-            execution_id=str(uuid4()),
+            execution_id=str(engine.factory.new_guid(target)),
             name=name,
             version=version or engine.options.default_version,
             input_text=input_text,
@@ -110,6 +111,7 @@ class DurableClientApi:
         changes = Changes()
         changes.clear_history(target)
         changes.put_instance(row)
+        changes.book(target, name, Step.START)
         changes.add_message(engine.factory.start(started))
         engine.executions.forget(target)
         await engine.commit(changes)
@@ -128,7 +130,7 @@ class DurableClientApi:
         return await self._send(instance_id, events.event_raised(self._stamp(), name, input_text), lost=lost)
 
     async def terminate(self, instance_id: str, reason: str | None) -> Outcome:
-        lost = self._engine.faults.loses_terminate(instance_id)
+        lost = self._engine.faults.loses_terminate(self._engine.factory.now(), instance_id)
         return await self._send(instance_id, events.execution_terminated(self._stamp(), reason), lost=lost)
 
     async def suspend(self, instance_id: str, reason: str | None) -> Outcome:
@@ -152,11 +154,14 @@ class DurableClientApi:
     async def _send(self, instance_id: str, entry: Event, *, lost: bool = False) -> Outcome:
         row = self._engine.executions.row(instance_id)
         if row is None:
+            self._engine.reads.note("", "")
             return Outcome.NOT_FOUND
         if row.status.is_final:
+            self._engine.reads.note(instance_id, row.name)
             return Outcome.FINISHED
         if not lost:
             changes = Changes()
+            changes.book(instance_id, row.name, _STEPS.get(kind_of(entry), Step.CONTROL))
             changes.add_message(self._engine.factory.message(instance_id, entry))
             await self._engine.commit(changes)
         return Outcome.ACCEPTED
@@ -171,7 +176,9 @@ class DurableClientApi:
                 f'This orchestration has status {row.status}, but only orchestrations in the "Failed" state can be '
                 "rewound."
             )
-        await self._engine.commit(rewound(self._engine, instance_id, reason))
+        changes = rewound(self._engine, instance_id, reason)
+        changes.book(instance_id, row.name, Step.CONTROL)
+        await self._engine.commit(changes)
         return Outcome.ACCEPTED
 
     # -- purge --------------------------------------------------------------------------------------------------
@@ -200,6 +207,7 @@ class DurableClientApi:
         changes = Changes()
         for row in rows:
             changes.remove_instance(row.instance_id)
+            changes.book("", row.name, Step.PURGE)
             self._engine.executions.forget(row.instance_id)
         self._engine.forget_mail({row.instance_id for row in rows})
         await self._engine.commit(changes)
@@ -209,9 +217,12 @@ class DurableClientApi:
         """Send an operation without waiting for its result."""
         target = f"@{name.lower()}@{key}"
         now: datetime = self._engine.factory.now()
-        request = client_signal(operation=operation, input_text=input_text, request_id=str(uuid4()), now=now)
+        request = client_signal(
+            operation=operation, input_text=input_text, request_id=str(self._engine.factory.new_guid(target)), now=now
+        )
         changes = Changes()
         raised = events.event_raised(instant_text(now), "op", request)
+        changes.book("", name, Step.ENTITY)
         changes.add_message(self._engine.factory.message(target, raised, to_entity=True))
         await self._engine.commit(changes)
 

@@ -10,20 +10,23 @@ from typing import Any
 
 from localcloud.durable import sdk_sites, sdk_timestamps
 from localcloud.durable.activity_runner import ActivityRunner
+from localcloud.durable.bill import Reads, Step
 from localcloud.durable.changes import Changes
+from localcloud.durable.clock import VirtualClock
 from localcloud.durable.decisions import Status
 from localcloud.durable.entity_runner import EntityRunner
-from localcloud.durable.episode import Episode, EpisodeSettings, execution_of
+from localcloud.durable.episode import Episode, EpisodeSettings
+from localcloud.durable.execution import execution_of
 from localcloud.durable.executions import Executions
 from localcloud.durable.faults import Faults
 from localcloud.durable.history import EventType, generic_event, kind_of
-from localcloud.durable.journal import Journal, JournalError
+from localcloud.durable.journal import Journal, JournalError, NotWritten
 from localcloud.durable.mailroom import Mailroom
 from localcloud.durable.options import DurableOptions
 from localcloud.durable.ports import Clock, FunctionCaller, KnowsFunctions
 from localcloud.durable.rows import Activity, InstanceQuery, Message
 from localcloud.durable.texts import instant_text
-from localcloud.durable.triage import Triage
+from localcloud.durable.triage import Sorted, Triage
 from localcloud.durable.work_factory import WorkFactory
 
 _log = logging.getLogger(__name__)
@@ -37,10 +40,12 @@ class DurableEngine:
         self.options = options
         self.caller = caller
         self._clock = clock
-        self.faults = Faults()
+        self.faults = Faults(polling_s=options.max_polling_interval_s)
+        self.faults.change({"asAzure": options.as_azure})
         self._faults_file = journal.with_name(journal.name + ".faults.json")
-        self.journal = Journal(journal)
+        self.journal = Journal(journal, in_thread=not isinstance(clock, VirtualClock))
         self.factory = WorkFactory(clock=clock, faults=self.faults)
+        self.reads = Reads()
         self._mailroom = Mailroom(clock, self._wake)
         self._activities = ActivityRunner(
             caller=caller,
@@ -48,6 +53,7 @@ class DurableEngine:
             faults=self.faults,
             at_once=options.max_concurrent_activities,
             commit=self.commit,
+            run_later=self._run_later,
         )
         self._entities = EntityRunner(caller=caller, factory=self.factory, journal=self.journal)
         self._episode_slots = asyncio.Semaphore(options.max_concurrent_orchestrators)
@@ -60,13 +66,14 @@ class DurableEngine:
             store_inputs=options.store_inputs_in_history,
             is_alive=self.executions.is_alive,
             strict=options.strict,
+            loses_terminate=self.faults.loses_terminate_in_batch,
         )
-        self._triage = Triage(executions=self.executions, options=options, faults=self.faults)
+        self._triage = Triage(executions=self.executions, options=options, faults=self.faults, now=self.factory.now)
         self._at_work: set[str] = set()
         self._running_episodes: set[Episode] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._due: asyncio.Task[None] | None = None
-        self._putting_back: asyncio.Task[None] | None = None
+        self._asleep: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.episodes = 0
 
@@ -88,9 +95,24 @@ class DurableEngine:
             replace(message, visible_at=back_at) if message.visible_at <= now else message for message in messages
         )
         if back_at > now:
-            self._putting_back = asyncio.create_task(self._run_at(back_at, activities))
+            self._sleep_then_run(back_at, activities)
         else:
             self._run_all(activities)
+
+    def _sleep_then_run(self, when: datetime, activities: list[Activity]) -> None:
+        sleeper = asyncio.create_task(self._run_at(when, activities))
+        self._asleep.add(sleeper)
+        sleeper.add_done_callback(self._asleep.discard)
+
+    def _run_later(self, work: Activity, refused: NotWritten) -> None:
+        """Its outcome could not be written, so nobody knows that it ran: it is run again."""
+        _log.error("durable.outcome_not_written name=%s instance_id=%s %s", work.name, work.instance_id, refused)
+        self._sleep_then_run(self._again_at(refused), [work])
+
+    def _again_at(self, refused: NotWritten) -> datetime:
+        if refused.again_at is None:
+            return self.factory.now() + _PUT_BACK_FOR
+        return self.faults.work_goes_on_at(refused.again_at)
 
     async def _run_at(self, when: datetime, activities: list[Activity]) -> None:
         await self._clock.sleep_until(when)
@@ -104,10 +126,10 @@ class DurableEngine:
         """Take no new work, give what runs so many seconds, then leave the rest to the next start."""
         self._stopping = True
         self._activities.close()
-        for waiting in (self._due, self._putting_back):
+        for waiting in (self._due, *self._asleep):
             if waiting is not None:
                 waiting.cancel()
-        self._due = self._putting_back = None
+        self._due = None
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=drain_s)
         left = list(self._tasks)
@@ -133,7 +155,11 @@ class DurableEngine:
 
     # -- committing ---------------------------------------------------------------------------------------------
     async def commit(self, changes: Changes) -> None:
-        """Write the changes; then let the messages and activities among them take effect."""
+        """Write the changes; then let the messages and activities among them take effect; raises JournalError."""
+        back_at = self.faults.storage_back_at(self.factory.now())
+        if back_at is not None:
+            raise NotWritten("the storage is away, as the fault switch storageAway has it", again_at=back_at)
+        changes.statements += self.reads.take()
         await self.journal.commit(changes)
         self._mailroom.deliver(changes.messages)
         if not self._stopping:
@@ -165,6 +191,10 @@ class DurableEngine:
         try:
             if batch:
                 await run(instance_id, batch)
+        except NotWritten as refused:
+            again = self._again_at(refused)
+            _log.error("durable.work_put_back instance_id=%s until=%s %s", instance_id, again.isoformat(), refused)
+            self._mailroom.deliver([replace(message, visible_at=again) for message in batch])
         except JournalError:
             raise
         except Exception:  # as the vendor's engine, put the work back: nothing of it was committed
@@ -181,6 +211,7 @@ class DurableEngine:
         if found.execution is None or not found.accepted:
             changes = Changes()
             changes.remove_messages(found.handled)
+            self._book_timers(changes, found)
             await self.commit(changes)
             return
         self.episodes += 1
@@ -193,15 +224,27 @@ class DurableEngine:
         finally:
             self._running_episodes.discard(episode)
         episode.changes.remove_messages(found.handled)
-        await self._run_too_early(episode.changes.activities)
+        self._book_timers(episode.changes, found)
+        await self._run_too_early(episode.changes.activities, is_first=not found.execution.history)
         self._announce_children(episode.changes)
         await self.commit(episode.changes)
         self.executions.keep(after)
+        if after.row.execution_id != found.execution.row.execution_id:
+            self.faults.note_continued(self.factory.now(), instance_id)
 
-    async def _run_too_early(self, activities: list[Activity]) -> None:
+    def _book_timers(self, changes: Changes, found: Sorted) -> None:
+        """A timer costs when its message has come, by whether its generation was still there."""
+        came = [message for message in found.handled if kind_of(message.event) is EventType.TIMER_FIRED]
+        row = self.executions.row(came[0].instance_id) if came else None
+        if row is not None:
+            for step, times in ((Step.STALE_TIMER, found.stale_timers), (Step.TIMER, len(came) - found.stale_timers)):
+                if times:
+                    changes.book(row.instance_id, row.name, step, times)
+
+    async def _run_too_early(self, activities: list[Activity], *, is_first: bool) -> None:
         """The vendor's engine runs activities of episodes that never commit: a fault switch repeats that."""
         for work in activities:
-            if self.faults.repeats_activity(work.instance_id, work.name):
+            if self.faults.repeats_activity(work.instance_id, work.name, is_first=is_first):
                 await asyncio.gather(self._activities.call(work), return_exceptions=True)
 
     def _announce_children(self, changes: Changes) -> None:
@@ -226,7 +269,7 @@ class DurableEngine:
     # -- faults -------------------------------------------------------------------------------------------------
     async def change_faults(self, wanted: Mapping[str, Any]) -> None:
         """Set fault switches; raises FaultsError."""
-        self.faults.change(wanted)
+        self.faults.change(wanted, now=self.factory.now())
         self.faults.remember(self._faults_file)
         if wanted.get("killWorker"):
             self._activities.kill_running(lambda _instance, _name: True)

@@ -6,13 +6,12 @@ before its commit has not happened, but for activities of the vendor's kind that
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from uuid import uuid4
+from dataclasses import dataclass, replace
 
 from localcloud.durable import history as events
 from localcloud.durable import sdk_sites
 from localcloud.durable.action_replay import ActionReplay
+from localcloud.durable.bill import Step
 from localcloud.durable.changes import Changes
 from localcloud.durable.decisions import (
     Complete,
@@ -25,11 +24,12 @@ from localcloud.durable.decisions import (
 )
 from localcloud.durable.errors import OrchestrationFailed, no_such_function, orchestrator_failure
 from localcloud.durable.events import ExternalEvents
+from localcloud.durable.execution import Execution, after_control
 from localcloud.durable.history import Event, EventType, kind_of
 from localcloud.durable.payload import orchestration_payload
 from localcloud.durable.ports import FunctionCaller, FunctionFailed
 from localcloud.durable.replay import Replay
-from localcloud.durable.rows import Activity, Instance, Message
+from localcloud.durable.rows import Activity
 from localcloud.durable.sanitizer import without_credentials
 from localcloud.durable.sdk_answer import SdkAnswer, answer_of, answer_of_failure
 from localcloud.durable.strict import Played, failed_instead, first_trap
@@ -39,14 +39,6 @@ from localcloud.durable.work_factory import WorkFactory
 
 _log = logging.getLogger(__name__)
 WORKER_KILLED = "python exited with code 137 (0x89)"
-
-
-@dataclass(slots=True)
-class Execution:
-    """A generation as it is stored; without history where it has yet to run for the first time."""
-
-    row: Instance
-    history: list[Event] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +51,7 @@ class EpisodeSettings:
     known_orchestrators: Callable[[], Sequence[str]] = tuple
     is_alive: Callable[[str], bool] = lambda _instance_id: False
     strict: bool = False
+    loses_terminate: Callable[[], bool] = lambda: False
     store_inputs: bool = False
 
 
@@ -101,7 +94,7 @@ class Episode:
     def _stored(self, accepted: Sequence[Event]) -> Execution:
         row = self._row
         if not row.status.is_final:
-            row = _after_control(row, accepted)
+            row = after_control(row, accepted)
         row = replace(row, updated_at=self._factory.now())
         if self._replaced_history:
             self.changes.clear_history(row.instance_id)
@@ -169,8 +162,12 @@ class Episode:
 
     # -- the decisions ------------------------------------------------------------------------------------------
     def _carry_out(self, decisions: Sequence[Decision]) -> Complete | None:
-        """Turn decisions into events and changes; returns the one that asks for a next generation."""
+        """Turn decisions into events and changes; returns the one that asks for a next generation.
+
+        A terminate in the batch that makes the instance continue as new wins, unless the vendor's fault is asked for.
+        """
         following = None
+        terminated = any(isinstance(d, Complete) and d.status is Status.TERMINATED for d in decisions)
         for decision in decisions:
             match decision:
                 case ScheduleActivity():
@@ -185,10 +182,13 @@ class Episode:
                     following = decision
                 case Complete():
                     self._complete(decision)
+        if following is not None and terminated and not self._settings.loses_terminate():
+            return None
         return following
 
     def _schedule(self, decision: ScheduleActivity) -> None:
         stored = to_json([decision.input_text]) if self._settings.store_inputs else None
+        self.changes.book(self._row.instance_id, decision.name, Step.ACTIVITY)
         self._new.append(events.task_scheduled(self._stamp(), decision.id, decision.name, stored))
         self.changes.add_activity(
             Activity(
@@ -227,12 +227,13 @@ class Episode:
             self._stamp(),
             name=name,
             instance_id=child,
-            execution_id=uuid4().hex,
+            execution_id=self._factory.new_guid(child).hex,
             input_text=decision.input_text,
             version=decision.version,
             generation=None,
             parent=parent,
         )
+        self.changes.book(child, name, Step.START)
         self.changes.add_message(self._factory.start(started))
 
     def _send(self, decision: SendEvent) -> None:
@@ -240,6 +241,7 @@ class Episode:
             events.event_sent(self._stamp(), decision.id, decision.target, decision.name, decision.input_text)
         )
         raised = events.event_raised(self._stamp(), decision.name, decision.input_text)
+        self.changes.book(self._row.instance_id, self._row.name, Step.ENTITY)
         self.changes.add_message(self._factory.message(decision.target, raised, to_entity=True))
 
     def _complete(self, decision: Complete) -> None:
@@ -254,13 +256,14 @@ class Episode:
         else:
             told = events.sub_orchestration_failed(self._stamp(), task, decision.result, decision.details)
         instance = parent["OrchestrationInstance"]
+        self.changes.book(self._row.instance_id, self._row.name, Step.CHILD)
         self.changes.add_message(
             self._factory.message(instance["InstanceId"], told, execution_id=instance["ExecutionId"])
         )
 
     def _begin_next_generation(self, following: Complete) -> None:
         """A history of its own, in the same work item; events that came after continue_as_new go along."""
-        execution = uuid4().hex
+        execution = self._factory.new_guid(self._row.instance_id).hex
         now = self._factory.now()
         self._row = replace(
             self._row,
@@ -288,35 +291,3 @@ class Episode:
             *({**entry, "IsPlayed": False} for entry in following.carried),
             events.orchestrator_completed(instant_text(now)),
         ]
-
-
-def _after_control(row: Instance, accepted: Sequence[Event]) -> Instance:
-    """The state of an instance that goes on, by the last suspend or resume that it was sent."""
-    status, output = row.status, row.output
-    if status in (Status.PENDING, Status.CONTINUED_AS_NEW):
-        status = Status.RUNNING
-    for entry in accepted:
-        if kind_of(entry) is EventType.EXECUTION_SUSPENDED:
-            status, output = Status.SUSPENDED, entry["Reason"]
-        elif kind_of(entry) is EventType.EXECUTION_RESUMED:
-            status, output = Status.RUNNING, entry["Reason"]
-    return replace(row, status=status, output=output)
-
-
-def execution_of(started: Message) -> Execution:
-    """The generation that an ExecutionStarted begins."""
-    entry = started.event
-    created = datetime.fromisoformat(entry["Timestamp"])
-    row = Instance(
-        instance_id=started.instance_id,
-        execution_id=entry["OrchestrationInstance"]["ExecutionId"],
-        name=entry["Name"],
-        version=entry["Version"],
-        input_text=entry["Input"],
-        status=Status.PENDING,
-        created_at=created,
-        updated_at=created,
-        generation=entry["Generation"],
-        parent=entry["ParentInstance"],
-    )
-    return Execution(row)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from localcloud.durable.episode import Execution
+from localcloud.durable.execution import Execution
 from localcloud.durable.journal import Journal
 from localcloud.durable.rows import Instance
 

@@ -14,46 +14,44 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from localcloud.durable.changes import Changes, Statement
-from localcloud.durable.decisions import Status
+from localcloud.durable import bill
+from localcloud.durable.changes import Changes
 from localcloud.durable.errors import EngineError
 from localcloud.durable.history import Event
+from localcloud.durable.journal_rows import SCHEMA, SELECT_INSTANCES, VERSION, entity_of, instance_of
 from localcloud.durable.rows import Activity, Entity, Instance, InstanceQuery, Message
 
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE instances (instance_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, name TEXT NOT NULL, version TEXT,
-  input TEXT, status TEXT NOT NULL, custom_status TEXT, output TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-  generation INTEGER, parent TEXT) WITHOUT ROWID;
-CREATE TABLE history (instance_id TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
-  PRIMARY KEY (instance_id, seq)) WITHOUT ROWID;
-CREATE TABLE messages (id INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, execution_id TEXT, visible_at TEXT NOT NULL,
-  event TEXT NOT NULL, to_entity INTEGER NOT NULL);
-CREATE TABLE activities (id INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, execution_id TEXT NOT NULL,
-  task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT);
-CREATE TABLE entities (entity_id TEXT PRIMARY KEY, present INTEGER NOT NULL, state TEXT, updated_at TEXT NOT NULL)
-  WITHOUT ROWID;
-"""
-_SELECT_INSTANCES = (
-    "SELECT instance_id, execution_id, name, version, input, status, custom_status, output, created_at, updated_at,"
-    " generation, parent FROM instances WHERE "
-)
+#: A write that met the end of the disk, or of what the process may write.
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 
 
 class JournalError(EngineError):
     """The journal cannot be used: held by another host, damaged, or not written any more."""
 
 
+class NotWritten(JournalError):
+    """Nothing of the changes was written, and the journal is sound: the same may be tried again later.
+
+    `again_at` tells when, where that is known.
+    """
+
+    def __init__(self, told: str, *, again_at: datetime | None = None) -> None:
+        super().__init__(told)
+        self.again_at = again_at
+
+
 class Journal:
     """The open journal. Reads see what is committed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, in_thread: bool = True) -> None:
+        """Without a thread of its own a commit holds up the loop, and every run takes the same turns."""
+        self._in_thread = in_thread
         self._path = path
         self._lock: IO[str] | None = None
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._waiting: list[tuple[list[Statement], asyncio.Future[None]]] = []
+        self._waiting: list[tuple[list[bill.Statement], asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._broken: JournalError | None = None
         self.commits = 0
@@ -66,6 +64,7 @@ class Journal:
         try:
             self._writer = self._connect()
             self._check(self._writer)
+            self._writer.execute(bill.SCHEMA)  # it came later than the first journals
             self._reader = self._connect()
         except sqlite3.Error as error:
             self._release()
@@ -99,11 +98,11 @@ class Journal:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if version == 0 and tables == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             return
-        if version != _VERSION:
+        if version != VERSION:
             raise JournalError(
-                f"the journal {self._path} has version {version}, this engine reads version {_VERSION}; "
+                f"the journal {self._path} has version {version}, this engine reads version {VERSION}; "
                 f"run the engine that wrote it, or move the file away to start with an empty one"
             )
         told = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -150,24 +149,40 @@ class Journal:
         while self._waiting:
             group, self._waiting = self._waiting, []
             try:
-                await loop.run_in_executor(self._thread, self._write, [statements for statements, _ in group])
+                statements = [statements for statements, _ in group]
+                if self._in_thread:
+                    await loop.run_in_executor(self._thread, self._write, statements)
+                else:
+                    self._write(statements)
             except sqlite3.Error as error:
-                self._fail(error, group)
-                return
+                if self._fail(error, group):
+                    return
+                continue
             for _, done in group:
                 if not done.done():
                     done.set_result(None)
 
-    def _fail(self, error: sqlite3.Error, group: list[tuple[list[Statement], asyncio.Future[None]]]) -> None:
-        self._broken = JournalError(
-            f"the journal {self._path} cannot be written ({error}); look at the disk and restart the functions host"
-        )
-        for _, done in (*group, *self._waiting):
-            if not done.done():
-                done.set_exception(self._broken)
-        self._waiting = []
+    def _fail(self, error: sqlite3.Error, group: list[tuple[list[bill.Statement], asyncio.Future[None]]]) -> bool:
+        """Tell those who wait; true where nothing can be written any more.
 
-    def _write(self, group: Sequence[Sequence[Statement]]) -> None:
+        A full disk refuses before anything is in the file, so the journal is sound. After any other error, such as one
+        of syncing, nobody knows what the disk holds: only a new start can tell.
+        """
+        is_full = error.sqlite_errorcode in _NO_ROOM if hasattr(error, "sqlite_errorcode") else False
+        told: JournalError
+        if is_full:
+            told = NotWritten(f"the journal {self._path} has no room ({error}); make room on its disk, and try again")
+        else:
+            told = self._broken = JournalError(
+                f"the journal {self._path} cannot be written ({error}); look at the disk and restart the functions host"
+            )
+            group, self._waiting = [*group, *self._waiting], []
+        for _, done in group:
+            if not done.done():
+                done.set_exception(told)
+        return not is_full
+
+    def _write(self, group: Sequence[Sequence[bill.Statement]]) -> None:
         connection = self._opened(self._writer)
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -176,7 +191,8 @@ class Journal:
                     connection.execute(sql, values)
             connection.execute("COMMIT")
         except sqlite3.Error:
-            connection.rollback()
+            if connection.in_transaction:
+                connection.rollback()
             raise
         self.commits += 1
 
@@ -192,13 +208,23 @@ class Journal:
         except sqlite3.DatabaseError as error:
             raise JournalError(f"the journal {self._path} cannot be read ({error})") from error
 
+    def _parsed(self, text: str) -> Event:
+        try:
+            entry: Event = json.loads(text)
+        except ValueError as error:
+            raise JournalError(
+                f"the journal {self._path} is damaged: an event in it is no JSON ({error}); "
+                f"move it away to start with an empty one, or put back a copy"
+            ) from error
+        return entry
+
     def instance(self, instance_id: str) -> Instance | None:
-        rows = self._rows(_SELECT_INSTANCES + "instance_id = ?", (instance_id,))
-        return _instance(rows[0]) if rows else None
+        rows = self._rows(SELECT_INSTANCES + "instance_id = ?", (instance_id,))
+        return instance_of(rows[0]) if rows else None
 
     def history(self, instance_id: str) -> list[Event]:
         rows = self._rows("SELECT event FROM history WHERE instance_id = ? ORDER BY seq", (instance_id,))
-        return [json.loads(text) for (text,) in rows]
+        return [self._parsed(text) for (text,) in rows]
 
     def instances(self, query: InstanceQuery) -> list[Instance]:
         """Instances in the order of their ids."""
@@ -213,8 +239,8 @@ class Journal:
             if bound is not None:
                 where.append(f"created_at {sign} ?")
                 values.append(bound.isoformat())
-        sql = _SELECT_INSTANCES + " AND ".join(where) + " ORDER BY instance_id LIMIT ?"
-        return [_instance(row) for row in self._rows(sql, (*values, query.top))]
+        sql = SELECT_INSTANCES + " AND ".join(where) + " ORDER BY instance_id LIMIT ?"
+        return [instance_of(row) for row in self._rows(sql, (*values, query.top))]
 
     def messages(self) -> list[Message]:
         """All messages on their way, oldest first."""
@@ -227,7 +253,7 @@ class Journal:
                 instance_id=target,
                 execution_id=execution,
                 visible_at=datetime.fromisoformat(visible_at),
-                event=json.loads(entry),
+                event=self._parsed(entry),
                 to_entity=bool(to_entity),
             )
             for number, target, execution, visible_at, entry, to_entity in rows
@@ -238,31 +264,17 @@ class Journal:
         names = ("id", "instance_id", "execution_id", "task_id", "name", "input_text")
         return [Activity(**dict(zip(names, row, strict=True))) for row in rows]
 
+    def bill(self, instance_id: str | None = None) -> list[bill.Line]:
+        """What was booked, for one instance or for all."""
+        rows = self._rows(
+            "SELECT instance_id, function, step, times FROM bill WHERE ?1 IS NULL OR instance_id = ?1", (instance_id,)
+        )
+        return [bill.Line(instance_id=row[0], function=row[1], step=bill.Step(row[2]), times=row[3]) for row in rows]
+
     def entity(self, entity_id: str) -> Entity | None:
         rows = self._rows("SELECT * FROM entities WHERE entity_id = ?", (entity_id,))
-        return _entity(rows[0]) if rows else None
+        return entity_of(rows[0]) if rows else None
 
     def entities(self, prefix: str) -> list[Entity]:
         sql = "SELECT * FROM entities WHERE entity_id >= ? AND entity_id < ? ORDER BY entity_id"
-        return [_entity(row) for row in self._rows(sql, (prefix, prefix + "\U0010ffff"))]
-
-
-def _instance(row: tuple[Any, ...]) -> Instance:
-    return Instance(
-        instance_id=row[0],
-        execution_id=row[1],
-        name=row[2],
-        version=row[3],
-        input_text=row[4],
-        status=Status(row[5]),
-        custom_status=row[6],
-        output=row[7],
-        created_at=datetime.fromisoformat(row[8]),
-        updated_at=datetime.fromisoformat(row[9]),
-        generation=row[10],
-        parent=None if row[11] is None else json.loads(row[11]),
-    )
-
-
-def _entity(row: tuple[Any, ...]) -> Entity:
-    return Entity(entity_id=row[0], exists=bool(row[1]), state=row[2], updated_at=datetime.fromisoformat(row[3]))
+        return [entity_of(row) for row in self._rows(sql, (prefix, prefix + "\U0010ffff"))]

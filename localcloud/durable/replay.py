@@ -53,7 +53,7 @@ class Replay:
         self.execution_id = execution_id
         self.now = datetime.min.replace(tzinfo=UTC)
         self._on_event = on_event
-        self._next_id = 0
+        self.next_id = 0
         self._open: dict[int, Promise[Any]] = {}
         self._decisions: dict[int, Decision] = {}
         self._parked: dict[int, Decision] = {}
@@ -67,17 +67,9 @@ class Replay:
 
     # -- what strict mode asks ----------------------------------------------------------------------------------
     @property
-    def next_id(self) -> int:
-        return self._next_id
-
-    @property
-    def is_suspended(self) -> bool:
-        return self._suspended
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it was ended from outside, or by a decision of the replay itself."""
-        return self._ended
+    def is_held(self) -> bool:
+        """Whether it is suspended, or was ended."""
+        return self._suspended or self._ended
 
     def open_tasks(self) -> list[int]:
         """The ids of what has neither ended nor been cancelled."""
@@ -120,8 +112,8 @@ class Replay:
         self._next_generation = Complete(id=-1, status=Status.CONTINUED_AS_NEW, result=input_text)
 
     def _take_id(self) -> int:
-        taken = self._next_id
-        self._next_id += 1
+        taken = self.next_id
+        self.next_id += 1
         return taken
 
     def _opened(self, task: int) -> Promise[Any]:

@@ -239,7 +239,7 @@ def _stale_timers(played: Played) -> Iterator[Trap]:
 def _out_of_step(played: Played) -> Iterator[Trap]:
     """The two replays disagree about what has ended: the one of the SDK and the one of the host."""
     actions, replay = played.answer.actions, played.replay
-    if replay.is_suspended or replay.is_over:
+    if replay.is_held:
         return
     stuck_at = played.actions.position
     if stuck_at < len(actions):

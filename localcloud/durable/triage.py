@@ -1,8 +1,10 @@
 """Which messages of a batch an execution takes, and which are dropped, held or left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from localcloud.durable.episode import Execution, execution_of
+from localcloud.durable.execution import Execution, execution_of
 from localcloud.durable.executions import Executions
 from localcloud.durable.faults import Faults
 from localcloud.durable.history import Event, EventType, kind_of
@@ -18,6 +20,7 @@ class Sorted:
     execution: Execution | None
     accepted: list[Event] = field(default_factory=list)
     handled: list[Message] = field(default_factory=list)
+    stale_timers: int = 0
 
     @property
     def has_begun(self) -> bool:
@@ -31,7 +34,10 @@ class Triage:
     stays where it is, unseen (functions-host.md 1.5).
     """
 
-    def __init__(self, *, executions: Executions, options: DurableOptions, faults: Faults) -> None:
+    def __init__(
+        self, *, executions: Executions, options: DurableOptions, faults: Faults, now: Callable[[], datetime]
+    ) -> None:
+        self._now = now
         self._executions = executions
         self._options = options
         self._faults = faults
@@ -42,7 +48,6 @@ class Triage:
         found = Sorted(None if row is None or row.status.is_final else self._executions.get(instance_id))
         if found.execution is not None and not found.execution.history:
             batch = self._with_start_first(instance_id, batch)
-        stale_timer = False
         for message in batch:
             if kind_of(message.event) is EventType.EXECUTION_STARTED:
                 self._take_start(found, message)
@@ -53,10 +58,19 @@ class Triage:
             if message.execution_id in (None, found.execution.row.execution_id):
                 found.accepted.append(message.event)
             else:
-                stale_timer = stale_timer or kind_of(message.event) is EventType.TIMER_FIRED
-        if stale_timer:
-            found.accepted = [entry for entry in found.accepted if not self._lost_beside_timer(instance_id, entry)]
+                found.stale_timers += self._is_stale_timer(message)
+        found.accepted = [
+            entry
+            for entry in found.accepted
+            if not self._is_lost(instance_id, entry, beside_timer=found.stale_timers > 0)
+        ]
         return found
+
+    def _is_stale_timer(self, message: Message) -> bool:
+        if kind_of(message.event) is not EventType.TIMER_FIRED:
+            return False
+        self._faults.note_stale_timer(self._now(), message.instance_id)
+        return True
 
     def _take_start(self, found: Sorted, message: Message) -> None:
         """A start begins anew, unless it is that of the execution which runs already."""
@@ -77,5 +91,10 @@ class Triage:
         self._held[instance_id] = others
         return starts
 
-    def _lost_beside_timer(self, instance_id: str, entry: Event) -> bool:
-        return kind_of(entry) is EventType.EVENT_RAISED and self._faults.loses_beside_timer(instance_id, entry["Name"])
+    def _is_lost(self, instance_id: str, entry: Event, *, beside_timer: bool) -> bool:
+        """Whether an event is swallowed by the message of a timer of an earlier generation."""
+        if kind_of(entry) is not EventType.EVENT_RAISED:
+            return False
+        if beside_timer and self._faults.loses_beside_timer(instance_id, entry["Name"]):
+            return True
+        return self._faults.loses_near_stale_timer(self._now(), instance_id)

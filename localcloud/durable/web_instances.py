@@ -108,6 +108,7 @@ class InstanceRoutes:
     # -- status -------------------------------------------------------------------------------------------------
     async def _status(self, request: WebRequest, query: WebQuery, parts: Sequence[str]) -> WebResponse:
         row = self._engine.journal.instance(parts[1])
+        self._engine.reads.note(*("", "") if row is None else (row.instance_id, row.name))
         if row is None:
             return answers.NOT_FOUND
         body = status_body(row, show_input=query.flag("showInput", default=True))

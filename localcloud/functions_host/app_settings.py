@@ -1,6 +1,7 @@
 """What an app folder says about itself: host.json, local.settings.json, and %SETTING% in bindings."""
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,12 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from localcloud.functions_host import relaxed_json
 from localcloud.functions_host.time_spans import parse_time_span
 
 _SETTING = re.compile(r"%([^%\s]+)%")
 _DEFAULT_ROUTE_PREFIX = "api"
 _DEFAULT_TIMEOUT = timedelta(minutes=30)  # what every plan but Consumption has (reference/functions-host.md 4.6)
 _LEAST_TIMEOUT = timedelta(seconds=1)
+
+
+_DEFAULT: Mapping[str, Any] = {"version": "2.0"}
+_log = logging.getLogger("host")
 
 
 class SettingsError(ValueError):
@@ -29,29 +35,37 @@ class HostJson:
     log_levels: Mapping[str, str] = field(default_factory=dict)
     function_timeout: timedelta | None = _DEFAULT_TIMEOUT
     """How long a call may run; None: for ever."""
+    only_functions: frozenset[str] = frozenset()
+    """The functions that are served, in lower case; none: all of them."""
     custom_headers: Mapping[str, str] = field(default_factory=dict)
     """What each answer outside /admin carries besides its own headers."""
 
+    def serves(self, function: str) -> bool:
+        """Whether a function is one of those to be served."""
+        return not self.only_functions or function.lower() in self.only_functions
+
 
 def read_host_json(root: Path) -> HostJson:
-    """Read ROOT/host.json; raises SettingsError, also where there is none."""
+    """Read ROOT/host.json; one that is missing or empty counts as the default one. Raises SettingsError."""
     path = root / "host.json"
     document = _read_object(path, hint='the least that it may hold is {"version": "2.0"}')
-    if document is None:
-        raise SettingsError(f'{path} is missing; create it with {{"version": "2.0"}} in it')
+    if not document:
+        _log.warning("%s is %s: the default is used, %s", path, "missing" if document is None else "empty", _DEFAULT)
+        document = dict(_DEFAULT)
     if document.get("version") != "2.0":
         raise SettingsError(f'{path}: version is {document.get("version")!r}; it must be "2.0"')
     http = _section(path, _section(path, document, "extensions"), "http")
     prefix = http.get("routePrefix", _DEFAULT_ROUTE_PREFIX)
-    if not isinstance(prefix, str):
+    if isinstance(prefix, dict | list):
         raise SettingsError(f'{path}: extensions.http.routePrefix is {prefix!r}; it must be a text such as "api"')
     headers = _section(path, http, "customHeaders")
     levels = _section(path, _section(path, document, "logging"), "logLevel")
     return HostJson(
         document=document,
-        route_prefix=prefix.strip("/"),
+        route_prefix="" if prefix is None else str(prefix).strip("/"),
         log_levels={name: str(level) for name, level in levels.items()},
         function_timeout=_timeout(path, document),
+        only_functions=_only_functions(path, document),
         custom_headers={name: str(value) for name, value in headers.items()},
     )
 
@@ -87,15 +101,22 @@ def _timeout(path: Path, document: Mapping[str, object]) -> timedelta | None:
     text = document.get("functionTimeout")
     if text is None:
         return _DEFAULT_TIMEOUT
-    if text == "-1":
+    if str(text) == "-1":
         return None
-    limit = parse_time_span(text) if isinstance(text, str) else None
+    limit = parse_time_span(str(text))
     if limit is None or limit < _LEAST_TIMEOUT:
         raise SettingsError(
             f'{path}: functionTimeout is {text!r}; it must be a time span of a second or more such as "00:05:00", '
             'or "-1" for none'
         )
     return limit
+
+
+def _only_functions(path: Path, document: Mapping[str, object]) -> frozenset[str]:
+    names = document.get("functions") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SettingsError(f"{path}: functions is {names!r}; it must be a list of the functions to serve")
+    return frozenset(name.lower() for name in names)
 
 
 def _as_text(value: object) -> str:
@@ -110,7 +131,7 @@ def _read_object(path: Path, *, hint: str) -> dict[str, Any] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     try:
-        document = json.loads(text)
+        document = relaxed_json.loads(text)
     except ValueError as error:
         raise SettingsError(f"{path} is not JSON: {error}; {hint}") from error
     if not isinstance(document, dict):

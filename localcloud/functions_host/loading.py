@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from localcloud.functions_host.signatures import UNCALLABLE, FunctionLoadError, 
 
 _SCRIPT_SETTING = "PYTHON_SCRIPT_FILE_NAME"
 _DEFAULT_SCRIPT = "function_app.py"
+_FUNCTION_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,127}")
+_BINDING_NAME = re.compile(r"(?!.*__)[a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,7 @@ def _read(declared: Any, environ: Mapping[str, str]) -> AppFunction:
     try:
         raw = [_resolved(binding, environ) for binding in raw]
         _check_types(name, raw)
+        _check_names(name, raw)
     except SettingsError as error:
         trouble = f"function '{name}': {error}"
     bindings = tuple(_binding(settings) for settings in raw)
@@ -129,6 +133,21 @@ def _check_types(name: str, raw: Sequence[Mapping[str, Any]]) -> None:
     if unknown:
         raise SettingsError(
             f"no extension for bindings of type {', '.join(unknown)}; this host serves {', '.join(BindingType)}"
+        )
+
+
+def _check_names(name: str, raw: Sequence[Mapping[str, Any]]) -> None:
+    """Hold names against the vendor's rules; those for bindings are of host 4.1038, older ones refuse an underscore."""
+    if not _FUNCTION_NAME.fullmatch(name) or name.lower() == "host":
+        raise SettingsError(
+            "this name cannot be used: it must begin with a letter, go on with letters, digits, _ or -, "
+            "have at most 128 characters, and not be 'host'"
+        )
+    wrong = [str(binding["name"]) for binding in raw if not _BINDING_NAME.fullmatch(str(binding["name"]))]
+    if wrong:
+        raise SettingsError(
+            f"the binding name {wrong[0]} is invalid: it must begin with a letter or _, go on with letters, digits or "
+            "single _, and have at most 128 characters"
         )
 
 

@@ -97,6 +97,8 @@ def _time(record: logging.LogRecord) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     message = record.getMessage()
+    if record.name == "py.warnings":
+        message = message.partition("\n")[0]  # what follows is the line of code that warned
     if record.exc_info and record.exc_info[1] is not None:
         message = f"{message}: {describe(record.exc_info[1])}"
     return message

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Mapping
 
+from localcloud.functions_host.app_settings import SettingsError
 from localcloud.functions_host.log_formats import LogStyle, formatter_for
 
 _LEVELS: Mapping[str, int] = {
@@ -35,22 +36,23 @@ def start_logging(style: LogStyle = LogStyle.PLAIN) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def apply_log_levels(levels: Mapping[str, str], *, is_verbose: bool = False) -> None:
-    """Set the levels of host.json's `logging.logLevel`; words that are no level are told of and left out.
+    """Set the levels of host.json's `logging.logLevel`; raises SettingsError for a word that is no level.
 
     Where a person asked for a verbose log, the host and the engine tell all, whatever the file says.
     """
     for category, word in levels.items():
         level = _LEVELS.get(word.lower())
         if level is None:
-            logging.getLogger("host").warning(
-                "host.json: logging.logLevel.%s is %r; it must be one of %s", category, word, ", ".join(_LEVELS)
+            raise SettingsError(
+                f"host.json: logging.logLevel.{category} is {word!r}; it must be one of {', '.join(_LEVELS)}"
             )
-        elif category.lower() == "default":
+        if category.lower() == "default":
             logging.getLogger().setLevel(level)
         else:
             logging.getLogger(_CATEGORIES.get(category.lower(), category)).setLevel(level)

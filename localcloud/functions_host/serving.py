@@ -146,7 +146,8 @@ class FunctionsHost:
         apply_log_levels(host_json.log_levels, is_verbose=options.is_verbose)
         os.chdir(options.root)
         loaded = load_app(options.root, environ)
-        app = check_triggers(loaded.functions, prefix=host_json.route_prefix, environ=environ)
+        wanted = (function for function in loaded.functions if host_json.serves(function.name))
+        app = check_triggers(wanted, prefix=host_json.route_prefix, environ=environ)
         for trouble in (loaded.trouble, *(function.trouble for function in app.functions)):
             if trouble:
                 _log.error("%s", trouble)

@@ -21,6 +21,7 @@ from azure.functions.meta import Datum
 from localcloud.functions_host.functions import AppFunction
 from localcloud.functions_host.invocation import Invocation, InvocationContext, current_invocation
 from localcloud.functions_host.loading import place_of
+from localcloud.functions_host.loop_watch import LoopWatch
 from localcloud.functions_host.running_calls import RunningCalls
 
 DEFAULT_THREADS = 1000
@@ -80,6 +81,7 @@ class Worker:
         """No call may run longer than `limit`; None: as long as it likes."""
         self._root = root
         self._threads = threads
+        self._watch = LoopWatch(root)
         self._calls = RunningCalls(limit, on_replaced=self._begin_anew)
         self._begin_anew()
 
@@ -101,6 +103,7 @@ class Worker:
     def close(self) -> None:
         """Take no more calls; the ones that run are left to end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._watch.close()
 
     def _begin_anew(self) -> None:
         """What a new worker process would have: threads and thread-local storage that nobody has used."""
@@ -128,6 +131,7 @@ class Worker:
         self, function: AppFunction, inputs: Mapping[str, Datum], invocation: Invocation
     ) -> Outcome:
         token = current_invocation.set(invocation)
+        self._watch.begin()
         try:
             arguments, slots = self._arguments(function, inputs, invocation)
             return _outcome(function, await function.body(**arguments), slots)
@@ -136,6 +140,7 @@ class Worker:
         except BaseException as error:  # the app's own code; sys.exit in a function must not stop the host
             raise InvocationFailed(error, root=self._root, function=function) from error
         finally:
+            self._watch.end()
             current_invocation.reset(token)
 
     def _arguments(

@@ -26,8 +26,10 @@ def results(tmp_path):
     return tmp_path
 
 
-def judged(results, may_differ):
-    return judge(wanted=set("abcde"), results=results, compared=COMPARED, may_differ=may_differ, text="")
+def judged(results, may_differ, golden=None):
+    return judge(
+        wanted=set("abcde"), results=results, compared=COMPARED, may_differ=may_differ, golden=golden or {}, text=""
+    )
 
 
 def test_names_are_sorted_by_what_was_found(results):
@@ -43,6 +45,26 @@ def test_an_entry_for_a_place_in_a_result_excuses_no_difference_elsewhere(result
     verdict = judged(results, [{"scenario": "c", "path": "exchanges.*", "reason": "r"}])
 
     assert verdict.different == ("c", "e")
+
+
+GOLDEN = {"c": {"program": "c", "output": 1, "info": 5, "instances": {"main": {"history": [1, 2], "status": "x"}}}}
+
+
+@pytest.mark.parametrize(
+    ("found", "different"),
+    [
+        ({"program": "c", "output": 1, "info": 6, "instances": {"main": {"history": [1], "status": "x"}}}, ("e",)),
+        ({"program": "c", "output": 2, "info": 5, "instances": {"main": {"history": [1], "status": "x"}}}, ("c", "e")),
+        ({"program": "c", "output": 1, "instances": {"main": {"history": [1], "status": "y"}}}, ("c", "e")),
+        ({"program": "c", "output": 1, "instances": {}}, ("c", "e")),
+    ],
+)
+def test_a_program_is_excused_where_it_differs_only_in_the_places_that_may(results, found, different):
+    (results / "c.json").write_text(json.dumps(found))
+
+    verdict = judged(results, [{"scenario": "c", "path": "instances.*.history", "reason": "r"}], GOLDEN)
+
+    assert verdict.different == different
 
 
 def test_all_is_good_where_each_difference_is_expected_and_nothing_is_missing(results):

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from localcloud.durable.changes import Changes
 from localcloud.durable.decisions import Status
 from localcloud.durable.history import event_raised
-from localcloud.durable.journal import Journal, JournalError
+from localcloud.durable.journal import Journal, JournalError, NotWritten
 from localcloud.durable.rows import Activity, Instance, InstanceQuery, Message
 from tests.durable.hub import START, Hub, in_hub
 from tests.durable.sleepers import program
@@ -118,6 +119,125 @@ def test_a_damaged_journal_is_recognised(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(JournalError, match="damaged"):
         Journal(path).open()
+
+
+def test_a_truncated_journal_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+
+    async def fill() -> None:
+        await (await filled(path, *(put(f"instance-{number:05d}") for number in range(2_000)))).close()
+
+    asyncio.run(fill())
+    whole = path.read_bytes()
+    for share in (0.9, 0.5, 0.1):
+        path.write_bytes(whole[: int(len(whole) * share) // 4096 * 4096])
+        with pytest.raises(JournalError, match="damaged"):
+            Journal(path).open()
+
+
+def test_a_torn_tail_of_the_log_loses_only_the_commits_in_it(tmp_path: Path) -> None:
+    """What a power cut may leave behind: the last frames of the log are torn, all before them are whole."""
+    path, copies = tmp_path / "journal", tmp_path / "copies"
+
+    async def fill() -> bytes:
+        journal = await filled(path)
+        for number in range(20):
+            await journal.commit(put(f"instance-{number:02d}"))
+        log = path.with_name("journal-wal").read_bytes()
+        content = path.read_bytes()
+        copies.mkdir()
+        (copies / "journal").write_bytes(content)
+        await journal.close()
+        return log
+
+    log = asyncio.run(fill())
+    main = (copies / "journal").read_bytes()
+    counts = []
+    for cut in range(len(log), 0, -len(log) // 15):
+        for old in copies.iterdir():
+            old.unlink()
+        (copies / "journal").write_bytes(main)
+        (copies / "journal-wal").write_bytes(log[:cut])
+        journal = Journal(copies / "journal")
+        journal.open()
+        names = [row.instance_id for row in journal.instances(InstanceQuery())]
+        assert names == [f"instance-{number:02d}" for number in range(len(names))]
+        counts.append(len(names))
+        journal._release()
+    assert counts[0] == 20
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] < 10
+
+
+def test_an_event_that_is_no_json_is_told_as_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    changes = put("one")
+    changes.append_history("one", 0, [event_raised("t", "go", None)])
+
+    async def run() -> None:
+        await (await filled(path, changes)).close()
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE history SET event = '{\"EventType\": '")
+        connection.close()
+        journal = await filled(path)
+        with pytest.raises(JournalError, match="damaged: an event in it is no JSON"):
+            journal.history("one")
+        await journal.close()
+
+    asyncio.run(run())
+
+
+def limit_pages(journal: Journal, more: int) -> None:
+    """Let the file grow by so many pages only, as on a disk that is almost full."""
+    writer = journal._opened(journal._writer)
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages + more}")
+
+
+def test_a_full_disk_is_told_and_when_there_is_room_again_all_goes_on(tmp_path: Path) -> None:
+    async def run() -> None:
+        journal = await filled(tmp_path / "journal")
+        limit_pages(journal, 3)
+        accepted = []
+        refused = None
+        while refused is None:
+            name = f"instance-{len(accepted):05d}"
+            try:
+                await journal.commit(put(name))
+                accepted.append(name)
+            except NotWritten as error:
+                refused = error
+        assert "has no room" in str(refused)
+        assert accepted
+        assert [row.instance_id for row in journal.instances(InstanceQuery(top=20_000))] == accepted
+        limit_pages(journal, 1_000)
+        await journal.commit(put("later"))
+        await journal.close()
+        journal = await filled(tmp_path / "journal")
+        assert len(journal.instances(InstanceQuery(top=20_000))) == len(accepted) + 1
+        await journal.close()
+
+    asyncio.run(run())
+
+
+def test_an_orchestration_that_met_a_full_disk_goes_on_when_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play(hub: Hub) -> None:
+        await hub.start("wakes_daily")
+        await hub.pass_time(timedelta(days=3))
+        limit_pages(hub.engine.journal, 0)
+        with pytest.raises(NotWritten, match="has no room"):
+            await hub.start("waits_for_ever", "x" * 50_000, instance_id="another")
+        while "durable.work_put_back" not in caplog.text and "durable.outcome_not_written" not in caplog.text:
+            await hub.pass_time(timedelta(hours=1))
+        limit_pages(hub.engine.journal, 1_000)
+        await hub.run_out()
+        assert hub.status() == "Completed"
+        assert [number for number, _ in hub.output()] == list(range(30))
+        assert hub.engine.journal.instance("another") is None
+
+    in_hub(tmp_path / "journal", program, play)
 
 
 def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import socket
 import textwrap
 import threading
 import time
@@ -68,6 +69,17 @@ def until(predicate, seconds: float = 10):
         assert time.monotonic() < deadline, "it did not come true in time"
         _never.wait(0.01)
     return value
+
+
+def refuses(port: int) -> bool:
+    """Whether nobody listens on a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:  # it was just closing
+        return False
+    return False
 
 
 class ServedApp:

@@ -48,13 +48,16 @@ def test_a_folder_without_function_app_is_served_with_no_functions(serve, caplog
         ("{not json", "host.json is not JSON"),
         ("[]", "must hold an object"),
         ({"version": "1.0"}, 'must be "2.0"'),
-        ({}, 'must be "2.0"'),
-        (None, "host.json is missing"),
-        ({"version": "2.0", "extensions": {"http": {"routePrefix": 7}}}, "routePrefix"),
+        ({"version": "2"}, 'must be "2.0"'),
+        ({"extensions": {}}, 'must be "2.0"'),
+        ({"version": "2.0", "extensions": {"http": {"routePrefix": []}}}, "routePrefix"),
+        ({"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}, "logging.logLevel.default is 'Loud'"),
         ({"version": "2.0", "extensions": []}, "extensions"),
+        ({"version": "2.0", "functions": "good"}, "functions is 'good'"),
         ({"version": "2.0", "functionTimeout": "soon"}, "functionTimeout"),
         ({"version": "2.0", "functionTimeout": "00:00:00"}, "functionTimeout"),
-        ({"version": "2.0", "functionTimeout": 300}, "functionTimeout"),
+        ({"version": "2.0", "functionTimeout": True}, "functionTimeout"),
+        ({"version": "2.0", "functionTimeout": "00:60:00"}, "functionTimeout"),
     ],
 )
 def test_a_bad_host_json_leaves_a_host_that_answers_503_and_says_why(serve, caplog, host_json, says):
@@ -84,6 +87,68 @@ def test_bad_local_settings_leave_a_host_that_says_why(serve, settings, says):
 
     assert app.get("/api/good").status == 503
     assert says in app.get("/admin/host/status").json()["errors"][0]
+
+
+@pytest.mark.parametrize(("host_json", "says"), [(None, "host.json is missing"), ("{}", "host.json is empty")])
+def test_a_missing_or_empty_host_json_is_told_of_and_counts_as_the_default_one(serve, caplog, host_json, says):
+    app = serve(GOOD, host_json=host_json)
+
+    assert app.get("/api/good").body == b"good"
+    assert says in logged(caplog)
+
+
+@pytest.mark.parametrize(("prefix", "path"), [("7", "/7/good"), ("null", "/good"), ('"a/b/"', "/a/b/good")])
+def test_a_prefix_may_be_any_plain_value_and_the_file_may_have_comments(serve, prefix, path):
+    text = """{
+        // what the "host" reads /* and what not
+        "version": "2.0", /* "version": "1.0", */
+        "extensions": {"http": {"routePrefix": PREFIX,}, },
+    }"""
+    app = serve(GOOD, host_json=text.replace("PREFIX", prefix))
+
+    assert app.get(path).body == b"good"
+
+
+def test_where_json_is_wrong_the_place_is_that_in_the_file(serve):
+    app = serve(GOOD, host_json='{\n  // a comment\n  "version": oops\n}')
+
+    assert "line 3 column 14" in app.get("/admin/host/status").json()["errors"][0]
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("@app.function_name('no spaces')\n@app.route()\ndef f(req):\n    return ''\n", "this name cannot be used"),
+        ("@app.route()\ndef _f(req):\n    return ''\n", "this name cannot be used"),
+        ("@app.route()\ndef Host(req):\n    return ''\n", "not be 'host'"),
+        ("@app.route(trigger_arg_name='a__b')\ndef f(a__b):\n    return ''\n", "the binding name a__b is invalid"),
+        (
+            "@app.route(trigger_arg_name='\u00e9')\ndef f(\u00e9):\n    return ''\n",
+            "the binding name \u00e9 is invalid",
+        ),
+    ],
+)
+def test_a_function_or_binding_with_a_name_that_cannot_be_used_is_in_error_by_itself(serve, caplog, bad, says):
+    app = serve(GOOD + bad)
+
+    assert app.get("/api/good").body == b"good"
+    assert says in logged(caplog)
+    assert [app.get(f"/api/{name}").status for name in ("no%20spaces", "_f", "Host", "f")] == [404] * 4
+
+
+@pytest.mark.parametrize(("listed", "statuses"), [(["GOOD"], (200, 404)), ([], (200, 200)), (["none"], (404, 404))])
+def test_where_host_json_lists_functions_only_those_are_served(serve, listed, statuses):
+    other = '@app.route()\ndef other(req: func.HttpRequest) -> str:\n    return ""\n'
+
+    app = serve(GOOD + other, host_json={"version": "2.0", "functions": listed})
+
+    assert (app.get("/api/good").status, app.get("/api/other").status) == statuses
+
+
+def test_names_with_single_underscores_are_fine(serve):
+    app = serve("@app.route(trigger_arg_name='_my_req')\ndef my_function(_my_req):\n    return 'x'\n")
+
+    assert app.get("/api/my_function").body == b"x"
 
 
 def test_the_environment_wins_over_local_settings(serve):

@@ -1,6 +1,6 @@
 import socket
 
-from served_app import until
+from served_app import refuses, until
 
 ECHO = """
 @app.route(route="echo/{*rest}")
@@ -182,14 +182,6 @@ def test_a_request_in_flight_is_answered_before_the_host_stops(serve, tmp_path):
 
         assert call.result(10).body == b"answered"
         stopping.result(10)
-
-
-def refuses(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_custom_headers_of_host_json_come_with_each_answer_but_those_of_the_admin_api(serve):

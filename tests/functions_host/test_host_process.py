@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from served_app import Reply, send, until, write_app
+from served_app import Reply, refuses, send, until, write_app
 
 REPOSITORY = Path(__file__).parents[2]
 MARKED = """
@@ -109,14 +109,6 @@ def test_sigterm_refuses_new_connections_and_answers_the_call_in_flight(run, tmp
 
         assert call.result(10).body == b"ended"
     assert host.process.wait(10) == 0
-
-
-def refuses(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_a_timer_that_came_due_while_the_host_was_killed_runs_once_on_the_next_start(run, tmp_path):
@@ -300,3 +292,14 @@ def test_a_strict_host_says_what_it_refuses_and_where(run, tmp_path):
 
     assert f"function_app.py:{line + 2} in story: P12: there is no activity 'stpe'" in errors[0]
     assert errors[0].partition(": ")[2] in host.errors
+
+
+def test_the_engine_gets_the_seed_of_the_vendors_faults_from_the_command_line(run, tmp_path):
+    root = write_app(tmp_path / "app", DURABLE)
+    host = run(root, "--as-azure", "7")
+
+    ports = json.loads((tmp_path / "state" / "host-ports.json").read_text())
+    faults = send(ports["durable"], "GET", "/durabletask/_faults").json()["faults"]
+
+    assert ports["public"] == host.port
+    assert faults == {"asAzure": 7}

@@ -141,6 +141,13 @@ def test_time_spans_are_read_and_written_as_dotnet_does(text, span):
     assert format_time_span(span) == text
 
 
-@pytest.mark.parametrize("text", ["", "5 minutes", "1:2:3:4", "-00:01:00"])
+@pytest.mark.parametrize(
+    ("text", "days"), [("24:00:00", 24), ("5", 5), ("300:12:00", 300.5), ("30:00", None), ("1.23:59:60", None)]
+)
+def test_a_first_part_over_23_and_a_number_by_itself_are_days_as_in_dotnet(text, days):
+    assert parse_time_span(text) == (timedelta(days=days) if days is not None else None)
+
+
+@pytest.mark.parametrize("text", ["", "5 minutes", "1:2:3:4", "-00:01:00", "00:60:00", "1.24:00:00", "24:00:00.5"])
 def test_what_is_no_time_span_is_none(text):
     assert parse_time_span(text) is None
