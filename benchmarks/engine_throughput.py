@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import azure.durable_functions as df
-import psutil  # type: ignore[import-untyped]  # it has no types
+import psutil
 from azure.functions import OrchestrationContext
 
 from benchmarks.table import show
