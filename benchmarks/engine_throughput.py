@@ -100,7 +100,7 @@ async def waiting(engine: DurableEngine, number: int, watched_s: float) -> tuple
     commits, used = engine.journal.commits, process.cpu_times()
     await asyncio.sleep(watched_s)
     after = process.cpu_times()
-    return taken, after.user + after.system - used.user - used.system, engine.journal.commits - commits
+    return taken, max(0.0, after.user + after.system - used.user - used.system), engine.journal.commits - commits
 
 
 async def measured(folder: Path, *, small: bool) -> list[tuple[object, ...]]:

@@ -66,6 +66,11 @@ class Journal:
             self._check(self._writer)
             self._writer.execute(bill.SCHEMA)  # it came later than the first journals
             self._reader = self._connect()
+        except sqlite3.OperationalError as error:
+            self._release()
+            raise JournalError(
+                f"the journal {self._path} cannot be opened ({error}); look at its disk and at who may write there"
+            ) from error
         except sqlite3.Error as error:
             self._release()
             raise JournalError(

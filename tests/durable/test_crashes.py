@@ -52,8 +52,8 @@ def children() -> Iterator[Children]:
         server.stdin.close()
 
 
-def check(folder: Path, number: int, kills: int) -> None:
-    """All instances completed with their results, and no more calls were made than the kills explain."""
+def check(folder: Path, number: int, *, repeated: int) -> None:
+    """All instances completed with their results, and at most so many calls were made twice."""
     journal = Journal(folder / "journal")
     journal.open()
     try:
@@ -67,7 +67,7 @@ def check(folder: Path, number: int, kills: int) -> None:
     assert {(row.status, row.output) for row in rows} == {(Status.COMPLETED, "[0,1,2]")}
     calls = Counter((folder / "calls.log").read_text(encoding="utf-8").splitlines())
     assert len(calls) == 3 * number * len(STORIES)
-    assert sum(calls.values()) - len(calls) <= AT_ONCE * kills
+    assert sum(calls.values()) - len(calls) <= repeated
 
 
 @given(kills=KILLS)
@@ -79,7 +79,7 @@ def test_all_complete_wherever_the_process_dies(kills: list[tuple[int, str]], ch
         ended = [children.run(folder, number, kill_at=commit, when=when) for commit, when in kills]
         assert set(ended) <= {0, -signal.SIGKILL}
         assert children.run(folder, number) == 0
-        check(folder, number, len(kills))
+        check(folder, number, repeated=AT_ONCE * len(kills))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -94,14 +94,14 @@ def test_a_host_that_is_killed_at_each_commit_in_turn_comes_through(
         kills += 1
     assert kills >= 3
     assert children.run(tmp_path, 1) == 0
-    check(tmp_path, 1, kills)
+    check(tmp_path, 1, repeated=AT_ONCE * kills)
 
 
 def test_a_crowd_completes_after_two_kills(children: Children, tmp_path: Path) -> None:
     assert children.run(tmp_path, 15, kill_at=12) == -signal.SIGKILL
     assert children.run(tmp_path, 15, kill_at=15, when="before") == -signal.SIGKILL
     assert children.run(tmp_path, 15) == 0
-    check(tmp_path, 15, 2)
+    check(tmp_path, 15, repeated=AT_ONCE * 2)
 
 
 @pytest.mark.parametrize("room", [20_000, 60_000, 120_000])
@@ -110,7 +110,7 @@ def test_a_host_whose_disk_is_full_ends_with_an_error_and_loses_nothing(
 ) -> None:
     assert children.run(tmp_path, 5, room=room) == 1
     assert children.run(tmp_path, 5) == 0
-    check(tmp_path, 5, 1)
+    check(tmp_path, 5, repeated=3 * 5 * len(STORIES))  # until the process ends, outcomes are refused and calls go on
 
 
 def test_a_timer_that_came_due_while_the_host_was_down_fires_at_the_next_start(tmp_path: Path) -> None:

@@ -105,6 +105,12 @@ def test_a_file_that_is_no_journal_is_told_and_left_alone(tmp_path: Path) -> Non
     assert path.read_bytes() == before
 
 
+def test_a_journal_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    with pytest.raises(JournalError, match=r"cannot be opened .* look at its disk"):
+        Journal(tmp_path / "journal").open()
+
+
 def test_a_damaged_journal_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "journal"
 
