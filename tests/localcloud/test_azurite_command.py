@@ -78,3 +78,15 @@ def test_a_damaged_file_of_the_state_folder_is_said(tmp_path):
 
     with pytest.raises(StackProblemError, match=r"ports\.json"):
         kept_addresses(state)
+
+
+def test_a_script_that_starts_node_is_looked_through_so_that_a_signal_reaches_azurite(alone, tmp_path):
+    program = tmp_path / "the-real-node"
+    program.touch()
+    folder = tmp_path / "system"
+    folder.mkdir(exist_ok=True)
+    script = folder / "node"
+    script.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo v24.0.0 || echo {program}\n')
+    script.chmod(0o755)
+
+    assert find_node({"PATH": str(folder)}) == str(program)
