@@ -138,7 +138,7 @@ def _prove(turn: Turn, seen: AppSeen) -> Move:
 
 def _run(turn: Turn, seen: AppSeen) -> Move:
     """The session runs from now on. Each shell's row learns what a renewal must answer from it alone."""
-    session, shells = turn.session, turn.shells()
+    session, shells = turn.session, turn.shells
     move = turn.go(
         SessionState.RUNNING,
         EventType.SESSION_STARTED,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -53,7 +54,7 @@ class Move:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Turn:
     """A step's surroundings: the ports, the order it was given, the rows as read, and the instant of this turn."""
 
@@ -76,17 +77,18 @@ class Turn:
         row = msgspec.structs.replace(self.session, state=state, seq=self.session.seq + 1, looks=0, **changed)
         return Move(session=row, changes=changes, event=event)
 
+    @cached_property
     def shells(self) -> list[Stored[ShellRow]]:
-        """Return the session's shells, read after its row: a write of both is refused if either has moved."""
+        """The session's shells, read after its row and once a turn: a stop guards what it was decided on (I8)."""
         return self.world.sessions.shells_in(self.session)
 
     def shell_updates(self, **changed: Any) -> tuple[Change, ...]:
         """Return the same change to every shell of the session, each only if it is still as it was read."""
-        return changed_shells(self.shells(), **changed)
+        return changed_shells(self.shells, **changed)
 
     def end(self) -> Deadline:
         """Return when, and why, this session stops if nothing more happens."""
-        return end_of(self.session, self.shells())
+        return end_of(self.session, self.shells)
 
     def reason_to_stop(self) -> EndReason | None:
         """Return the reason that a command, a closed shell, a lapsed lease, idleness or age gives to stop now."""

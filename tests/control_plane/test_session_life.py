@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from shared.domain.errors import ErrorCode, Problem
@@ -13,6 +14,7 @@ from shared.domain.provisioning import AppCondition, Failure
 from shared.domain.records import OutboxRow, SessionRow
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import Later, NoGpu, NotYet
+from shared.ports.tables import Update
 from tests.control_plane.plane import Plane, plane
 
 
@@ -343,5 +345,28 @@ def test_a_container_that_keeps_falling_back_is_given_up_and_not_looked_at_for_e
             await one.renew()
         row = await ended(one, view["session"], EndReason.PROVISIONING_FAILED)
         assert row.error_code is ErrorCode.PROVISIONING_TIMED_OUT
+
+    played(tmp_path, story)
+
+
+def test_a_renewal_between_the_decision_to_stop_and_its_writing_saves_the_session(played, tmp_path):
+    async def story(one: Plane):
+        view = await one.opened()
+        read, renewed = one.world.sessions.shells_in, []
+
+        def overtaken(session):
+            shells = read(session)
+            if not renewed and shells[0].row.lease_expires_at < one.clock.now():
+                (shell,) = shells
+                later = one.clock.now() + timedelta(seconds=150)
+                row = msgspec.structs.replace(shell.row, lease_expires_at=later)
+                renewed.append(one.world.sessions.commit(session.project, [Update(shell.key, row, shell.etag)]))
+            return shells
+
+        one.world.sessions.shells_in = overtaken
+        await one.run_for(150 + 120 + 5)
+
+        assert renewed == [True]
+        assert one.session(view["session"]).state is SessionState.RUNNING
 
     played(tmp_path, story)
