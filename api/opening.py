@@ -8,7 +8,7 @@ import msgspec
 
 from api.call import Call, Reply
 from api.shells import session_of
-from api.views import FIRST_POLL_MS, OPEN, operation_view, shell_view
+from api.views import FIRST_POLL_MS, OPEN, monitor_headers, operation_view, shell_view
 from api.wire import OpenShellRequest, Origin
 from shared.domain import names
 from shared.domain.admission import refusal_at_once
@@ -81,12 +81,8 @@ def _opened(call: Call, status: int, shell: ShellRow, session: SessionRow, *, st
 
 
 def _monitor(call: Call, session: SessionRow) -> dict[str, str]:
-    """Return the headers that send a client to the operation's monitor."""
-    place = f"{call.base_url}/projects/{session.project}/operations/{OPEN}-{session.session}"
-    headers = {"Operation-Location": f"{place}?api-version={call.query['api-version']}"}
-    if operation_view(OPEN, session).status in ("NotStarted", "Running"):
-        headers |= {"Retry-After": "1", "Retry-After-Ms": str(FIRST_POLL_MS)}
-    return headers
+    under_way = operation_view(OPEN, session).status in ("NotStarted", "Running")
+    return monitor_headers(call, OPEN, session, FIRST_POLL_MS if under_way else None)
 
 
 def _new_session(call: Call, request: OpenShellRequest, settings: GpuSettings) -> SessionRow:

@@ -15,7 +15,8 @@ from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType
 from shared.domain.records import LedgerRow, SettingsRow
 from shared.domain.settings import GpuSettings, settings_problems
-from shared.ports.sessions import is_live, ledger_of, outbox_entry, until_settled
+from shared.ports.ledger_desk import ledger_of
+from shared.ports.sessions import is_live, outbox_entry, until_settled
 from shared.ports.tables import Change, Insert, Stored, Update
 
 UNSET_ETAG = '"0"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from api.call import Call, Reply
-from api.views import OPEN, STOP, operation_view, poll_ms, session_view
+from api.views import OPEN, STOP, STOP_POLL_MS, monitor_headers, operation_view, poll_ms, session_view
 from api.wire import SessionList, StopSessionRequest
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Refused
@@ -108,12 +108,7 @@ def stop_session(call: Call) -> Reply:
         return row if call.world.sessions.commit(call.project, changes) else None
 
     row = until_settled(attempt)
-    place = f"{call.base_url}/projects/{row.project}/operations/{STOP}-{row.session}"
-    headers = {
-        "Operation-Location": f"{place}?api-version={call.query['api-version']}",
-        "Retry-After": "1",
-        "Retry-After-Ms": "500",
-    }
+    headers = monitor_headers(call, STOP, row, STOP_POLL_MS)
     wake = (row,) if row.state is not SessionState.ENDED else ()
     return Reply(
         status=202, body=session_view(row, _shells_of(call, row), call.world.now()), headers=headers, wake=wake

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from api.call import Call, Reply
-from api.views import shell_view
+from api.views import STOP, STOP_POLL_MS, monitor_headers, shell_view
 from api.wire import ConnectView, LeaseView, RenewLeaseRequest, ShellList, ShellView
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Problem, Refused
@@ -18,8 +18,6 @@ from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import NotYet
 from shared.ports.sessions import new_wake, outbox_entry, session_update, until_settled
 from shared.ports.tables import Change, Stored, Update
-
-POLL_MS = 500
 
 
 def get_shell(call: Call) -> Reply:
@@ -81,12 +79,7 @@ def _close(call: Call, stored: Stored[ShellRow], session: Stored[SessionRow]) ->
 
 def _closed(call: Call, shell: ShellRow, session: SessionRow) -> Reply:
     view = shell_view(shell, session, call.world.now())
-    place = f"{call.base_url}/projects/{session.project}/operations/stop-{session.session}"
-    headers = {
-        "Operation-Location": f"{place}?api-version={call.query['api-version']}",
-        "Retry-After": "1",
-        "Retry-After-Ms": str(POLL_MS),
-    }
+    headers = monitor_headers(call, STOP, session, STOP_POLL_MS)
     return Reply(status=202, body=view, headers=headers, wake=(session,))
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from api.call import Call
 from api.wire import (
     CostView,
     ErrorBody,
@@ -176,6 +177,7 @@ def _stop_status(row: SessionRow) -> str:
     return "Succeeded" if row.state is SessionState.ENDED else "Running"
 
 
+STOP_POLL_MS = 500
 FIRST_POLL_MS = 100
 """When a client that has just asked for a shell should look for the first time."""
 
@@ -191,3 +193,10 @@ def poll_ms(row: SessionRow, now: datetime) -> int:
     if age_s < 0.5:
         return 30
     return 400
+
+
+def monitor_headers(call: Call, kind: str, row: SessionRow, poll_after_ms: int | None) -> dict[str, str]:
+    """Return the headers that send a client to an operation's monitor, and when; no time where it is final."""
+    place = f"{call.base_url}/projects/{row.project}/operations/{kind}-{row.session}"
+    headers = {"Operation-Location": f"{place}?api-version={call.query['api-version']}"}
+    return headers if poll_after_ms is None else {**headers, "Retry-After": "1", "Retry-After-Ms": str(poll_after_ms)}

@@ -108,13 +108,18 @@ class LedgerDesk:
         stored: Stored[LedgerRow] | None = self._tables.read("core", project, names.LEDGER_KEY, LedgerRow)
         if stored is None:
             raise StorageUnavailable(f"project {project} has no ledger")
-        ledger = Ledger(by_type=stored.row.by_type, by_user=stored.row.by_user)
+        ledger = ledger_of(stored.row)
         changes: list[Change] = []
         for waiting in batch:
             entry = waiting.request(stored.row.policy, ledger)
             ledger = entry.ledger
             changes += entry.changes
         return self._tables.commit("core", project, [*changes, _written(stored, ledger)])
+
+
+def ledger_of(row: LedgerRow) -> Ledger:
+    """Return what a project's ledger row counts."""
+    return Ledger(by_type=row.by_type, by_user=row.by_user)
 
 
 def _written(stored: Stored[LedgerRow], ledger: Ledger) -> Update:

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from shared.domain import names
-from shared.domain.admission import Ledger
 from shared.domain.events import EventType, session_facts
 from shared.domain.names import ProjectId, SessionId, ShellId, UserId
 from shared.domain.records import (
@@ -160,10 +159,6 @@ def outbox_entry(
     """Return an event and audit entry for the transaction of the change that it tells of."""
     row = OutboxRow(event_type=event_type, subject=subject, at=at, data=data, actor=actor, seq=seq)
     return Insert(names.outbox_key(int(at.timestamp() * 1000), ids.new_op()), row)
-
-
-def ledger_of(row: LedgerRow) -> Ledger:
-    return Ledger(by_type=row.by_type, by_user=row.by_user)
 
 
 def until_settled(attempt: Callable[[], T | None], *, budget_s: float = 8.0) -> T:
