@@ -22,6 +22,9 @@ class ErrorCode(StrEnum):
     SHELL_EXISTS = "ShellExists"
     SHELL_NOT_READY = "ShellNotReady"
     SHELL_ENDED = "ShellEnded"
+    SETTING_LOCKED_BY_POLICY = "SettingLockedByPolicy"
+    EXTEND_LIMIT_REACHED = "ExtendLimitReached"
+    SESSION_NOT_JOINABLE = "SessionNotJoinable"
     SERVICE_UNAVAILABLE = "ServiceUnavailable"
     INTERNAL = "InternalError"
     # refusals at once
@@ -30,9 +33,14 @@ class ErrorCode(StrEnum):
     GPU_TYPE_NOT_ALLOWED = "GpuTypeNotAllowed"
     REGION_NOT_ALLOWED = "RegionNotAllowed"
     IMAGE_NOT_ALLOWED = "ImageNotAllowed"
+    SHARING_NOT_ALLOWED = "SharingNotAllowed"
     # refusals of the ledger
     PROJECT_CAP_REACHED = "ProjectGpuCapReached"
     USER_LIMIT_REACHED = "UserGpuLimitReached"
+    BUDGET_EXHAUSTED = "BudgetExhausted"
+    ENVIRONMENT_QUOTA_REACHED = "EnvironmentQuotaReached"
+    LINE_FULL = "LineFull"
+    WAIT_TIMED_OUT = "WaitTimedOut"
     # failures while opening
     NO_CAPACITY = "NoCapacity"
     CREATION_REJECTED = "CreationRejected"

@@ -10,17 +10,30 @@ from shared.domain.records import SessionRow
 
 class EventType(StrEnum):
     SESSION_REQUESTED = "DevBoxGpu.Session.Requested"
+    SESSION_WAITING = "DevBoxGpu.Session.Waiting"
     SESSION_PROVISIONING = "DevBoxGpu.Session.Provisioning"
     SESSION_STARTED = "DevBoxGpu.Session.Started"
     SESSION_STOPPING = "DevBoxGpu.Session.Stopping"
     SESSION_ENDED = "DevBoxGpu.Session.Ended"
     STOP_REQUESTED = "DevBoxGpu.Session.StopRequested"
     SHELL_CLOSED = "DevBoxGpu.Shell.Closed"
+    SHELL_JOINED = "DevBoxGpu.Shell.Joined"
+    SESSION_EXTENDED = "DevBoxGpu.Session.Extended"
+    TRY_FAILED = "DevBoxGpu.Session.TryFailed"
+    CAP_REACHED = "DevBoxGpu.Project.CapReached"
     SETTINGS_CHANGED = "DevBoxGpu.Project.SettingsChanged"
     DRIVER_REPLACED = "DevBoxGpu.Session.DriverReplaced"
 
 
-PUBLISHED = frozenset({EventType.SESSION_REQUESTED, EventType.SESSION_STARTED, EventType.SESSION_ENDED})
+PUBLISHED = frozenset(
+    {
+        EventType.SESSION_REQUESTED,
+        EventType.SESSION_WAITING,
+        EventType.SESSION_STARTED,
+        EventType.SESSION_ENDED,
+        EventType.CAP_REACHED,
+    }
+)
 """Those that go to the customer's topic; the others are audit entries only (DESIGN.md section 7)."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
@@ -15,7 +16,8 @@ import msgspec
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.pricing import GpuType
 
-HIGHEST_CAP = 1000
+HIGHEST_CAP = 500
+"""So many users' counts still fit into one column of the ledger (32,000 characters: reliability.md 3.1)."""
 LONGEST_MINUTES = 7 * 24 * 60.0
 PRESET_IMAGE = "mcr.microsoft.com/k8se/gpu-quickstart:latest"
 DEFAULT_REGIONS = ("westus3", "swedencentral", "australiaeast")
@@ -25,6 +27,21 @@ _REGION = re.compile(r"[a-z0-9]{3,40}")
 class Mode(StrEnum):
     DISABLED = "Disabled"
     AUTO_DEPLOY = "AutoDeploy"
+
+
+class ShellSharing(StrEnum):
+    """Whether shells of one user may live in one session (DESIGN.md section 4)."""
+
+    DEDICATED = "dedicated"
+    SHARED = "shared"
+    DEDICATED_THEN_SHARED = "dedicatedThenShared"
+
+
+class Fairness(StrEnum):
+    """Who of those that wait comes next."""
+
+    FIFO = "fifo"
+    FAIR_SHARE = "fairShare"
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -37,24 +54,61 @@ class ServerlessGpuSessionsSettings(Wire, frozen=True, kw_only=True):
 
 
 class GpuTypeSetting(Wire, frozen=True, kw_only=True):
+    """An allowed GPU type. `fallback`: may be given to a session that named no type and cannot have an earlier one."""
+
     type: GpuType
     max_concurrent: int | None = None
+    fallback: bool = False
 
 
 class RegionSetting(Wire, frozen=True, kw_only=True):
+    """A region that may be tried, in order. `environment_id` replaces the platform's environment of that region."""
+
     name: str
     environment_id: str | None = None
     order: int = 0
 
 
+class RegistrySetting(Wire, frozen=True, kw_only=True):
+    """A container registry of the customer's: its repositories (a final `/*` means all below), and who pulls."""
+
+    server: str
+    repositories: tuple[str, ...] = ()
+    identity: str | None = None
+
+
 class ImageSettings(Wire, frozen=True, kw_only=True):
-    allow_preset: bool = True
+    """Images that sessions may run. `allow_preset`: names of presets; true for all of them, false for none."""
+
+    allow_preset: bool | tuple[str, ...] = True
+    registries: tuple[RegistrySetting, ...] = ()
     default: str = PRESET_IMAGE
+    require_digest: bool = False
 
 
 class IdleSettings(Wire, frozen=True, kw_only=True):
     timeout_minutes: float = 30.0
+    warn_minutes: tuple[float, ...] = (5.0, 1.0)
+    gpu_busy_percent: float = 10.0
     grace_minutes: float = 2.0
+
+
+class LineSettings(Wire, frozen=True, kw_only=True):
+    """The waiting line. Half-life and entry penalty belong to the fairness `fairShare` (shared/domain/fairness.py)."""
+
+    enabled: bool = True
+    max_length: int = 50
+    timeout_minutes: float = 60.0
+    fairness: Fairness = Fairness.FAIR_SHARE
+    half_life_minutes: float = 1440.0
+    entry_penalty_minutes: float = 10.0
+
+
+class BudgetSettings(Wire, frozen=True, kw_only=True):
+    monthly_amount: Decimal
+    currency: str = "USD"
+    alert_percents: tuple[int, ...] = (50, 80, 100)
+    hard_stop: bool = False
 
 
 class GpuSettings(Wire, frozen=True, kw_only=True):
@@ -66,9 +120,15 @@ class GpuSettings(Wire, frozen=True, kw_only=True):
     regions: tuple[RegionSetting, ...] = tuple(
         RegionSetting(name=name, order=order) for order, name in enumerate(DEFAULT_REGIONS, start=1)
     )
+    require_virtual_network: bool = False
     images: ImageSettings = ImageSettings()
+    shell_sharing: ShellSharing = ShellSharing.DEDICATED
     idle: IdleSettings = IdleSettings()
     max_lifetime_minutes: float = 480.0
+    extend_limit_minutes: float = 240.0
+    line: LineSettings = LineSettings()
+    budget: BudgetSettings | None = None
+    labels: dict[str, str] = {}
 
     @property
     def enabled(self) -> bool:
@@ -115,7 +175,7 @@ def _complaints(settings: GpuSettings, bounds: SettingsBounds) -> Iterator[tuple
     yield from _outside("maxLifetimeMinutes", settings.max_lifetime_minutes, shortest, LONGEST_MINUTES)
     yield from _gpu_type_complaints(settings)
     yield from _region_complaints(settings, bounds)
-    if not settings.images.allow_preset or settings.images.default != PRESET_IMAGE:
+    if settings.images != ImageSettings():
         yield "images", f"only the preset image {PRESET_IMAGE} can be used; leave images out or allow the preset"
 
 
