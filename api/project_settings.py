@@ -16,7 +16,8 @@ from shared.domain.events import EventType
 from shared.domain.records import LedgerRow, SettingsRow
 from shared.domain.settings import GpuSettings, settings_problems
 from shared.ports.ledger_desk import ledger_of
-from shared.ports.sessions import is_live, outbox_entry, until_settled
+from shared.ports.outgoing import outbox_entry
+from shared.ports.sessions import is_live, until_settled
 from shared.ports.tables import Change, Insert, Stored, Update
 
 UNSET_ETAG = '"0"'

@@ -12,7 +12,8 @@ from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType, session_facts
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import EndReason, SessionState
-from shared.ports.sessions import new_wake, outbox_entry, session_update, until_settled
+from shared.ports.outgoing import new_wake, outbox_entry
+from shared.ports.sessions import session_update, until_settled
 from shared.ports.tables import Change, Stored
 
 LARGEST_PAGE = 1000

@@ -16,7 +16,8 @@ from shared.domain.lease import HoldFacts, activity_instant, planned_end
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import NotYet
-from shared.ports.sessions import new_wake, outbox_entry, session_update, until_settled
+from shared.ports.outgoing import new_wake, outbox_entry
+from shared.ports.sessions import session_update, until_settled
 from shared.ports.tables import Change, Stored, Update
 
 
