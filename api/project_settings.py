@@ -14,7 +14,8 @@ from shared.domain.admission import Ledger, Wish, free_for
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType
 from shared.domain.records import LedgerRow, SettingsRow
-from shared.domain.settings import GpuSettings, settings_problems
+from shared.domain.settings import GpuSettings
+from shared.domain.settings_bounds import settings_problems
 from shared.ports.ledger_desk import ledger_of
 from shared.ports.sessions import is_live, outbox_entry, until_settled
 from shared.ports.tables import Change, Insert, Stored, Update

@@ -34,7 +34,9 @@ class World:
     @property
     def bounds(self) -> SettingsBounds:
         return SettingsBounds(
-            shortest_minutes=self.settings.shortest_minutes, regions=frozenset(self.settings.environments)
+            shortest_minutes=self.settings.shortest_minutes,
+            regions=frozenset(self.settings.environments),
+            subscription_id=self.settings.subscription_id,
         )
 
 
