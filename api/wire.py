@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from shared.domain.pricing import GpuType
-from shared.domain.settings import Wire
+from shared.domain.settings import GpuSettings, Wire
 from shared.domain.states import EndReason, Phase, SessionState
 
 Label = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w .:/@+-]*$")]
@@ -186,6 +186,19 @@ class OfferView(Answer, frozen=True, kw_only=True, omit_defaults=False):
     free_now: int
     free_for_you: int
     default: bool
+
+
+class SettingLock(Answer, frozen=True, kw_only=True, omit_defaults=False):
+    setting: str
+    message: str
+
+
+class EffectiveSettings(Answer, frozen=True, kw_only=True, omit_defaults=False):
+    """How settings hold; who decided each (`default`, `project`, `devCenter`, `policy`); which ones a policy locks."""
+
+    settings: GpuSettings
+    sources: dict[str, str]
+    locks: list[SettingLock]
 
 
 class ShellList(Answer, frozen=True, kw_only=True, omit_defaults=False):

@@ -117,7 +117,7 @@ def _value(given: Any, kind: inspect.Type) -> Any:
             return given
         case inspect.StrType() if isinstance(given, str):
             return given
-        case inspect.EnumType(cls=cls) if isinstance(given, str) and given in list(cls):
+        case inspect.EnumType(cls=cls) if isinstance(given, str) and given in {option.value for option in cls}:
             return given
         case inspect.IntType() if number and given == int(given):
             return int(given)

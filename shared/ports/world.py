@@ -12,6 +12,7 @@ from shared.ports.clock import utc_now
 from shared.ports.container_apps import ContainerApps
 from shared.ports.entitlement import Entitlement
 from shared.ports.event_topic import EventTopic, NoTopic
+from shared.ports.governance import Governing, NoGovernance
 from shared.ports.prices import Prices
 from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
@@ -30,6 +31,7 @@ class World:
     topic: EventTopic
     tokens: Tokens
     now: Callable[[], datetime]
+    governance: Governing
 
     @property
     def bounds(self) -> SettingsBounds:
@@ -77,6 +79,7 @@ def world() -> World:
         prices=RetailPrices(settings.prices_endpoint),
         topic=topic,
         now=utc_now,
+        governance=NoGovernance(),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
             audience=settings.token_audience,
