@@ -10,6 +10,7 @@ from api import meta, opening, project_settings, sessions, shells
 from api.call import Call, Reply
 from api.wire import (
     ConnectView,
+    EffectiveSettings,
     HealthView,
     LeaseView,
     OfferList,
@@ -41,6 +42,7 @@ class Operation:
     answers: dict[int, Any]
     body: Any = None
     body_required: bool = False
+    reads_body: bool = False  # whether the handler is given the JSON as it is, to name all faults in it at once
     query: tuple[str, ...] = ()
     versioned: bool = True
     commands: bool = False  # whether the durable engine is asked for something after the answer is decided
@@ -93,17 +95,20 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="GetSettings", method="GET", route=_SETTINGS, who=Who.MEMBER, handler=project_settings.get_settings,
-        summary="Read a project's GPU settings.", answers={200: GpuSettings, 304: None},
+        summary="Read a project's GPU settings, or with `view=effective` how they hold and why.",
+        query=("view",), answers={200: (GpuSettings, EffectiveSettings), 304: None},
     ),
     Operation(
         name="ReplaceSettings", commands=True, method="PUT", route=_SETTINGS, who=Who.ADMIN,
         handler=project_settings.replace_settings, summary="Replace a project's GPU settings.",
-        body=GpuSettings, body_required=True, answers={200: GpuSettings, 201: GpuSettings},
+        query=("dryRun", "runningSessions"), body=GpuSettings, body_required=True, reads_body=True,
+        answers={200: GpuSettings, 201: GpuSettings},
     ),
     Operation(
         name="UpdateSettings", commands=True, method="PATCH", route=_SETTINGS, who=Who.ADMIN,
         handler=project_settings.update_settings, summary="Change some of a project's GPU settings (merge patch).",
-        body=dict, body_required=True, answers={200: GpuSettings, 201: GpuSettings},
+        query=("dryRun", "runningSessions"), body=dict, body_required=True, reads_body=True,
+        answers={200: GpuSettings, 201: GpuSettings},
     ),
     Operation(
         name="ListOffers", method="GET", route="projects/{project}/offers", who=Who.MEMBER,

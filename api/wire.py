@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from shared.domain.pricing import GpuType
-from shared.domain.settings import ShellSharing, Wire
+from shared.domain.settings import GpuSettings, ShellSharing, Wire
 from shared.domain.states import EndReason, Phase, SessionState
 
 Label = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w .:/@+-]*$")]
@@ -319,6 +319,19 @@ class ProjectView(Answer, frozen=True, kw_only=True):
     gpu_types: list[TypeInProject]
     shell_sharing: ShellSharing
     budget: BudgetView | None = None
+
+
+class SettingLock(Answer, frozen=True, kw_only=True, omit_defaults=False):
+    setting: str
+    message: str
+
+
+class EffectiveSettings(Answer, frozen=True, kw_only=True, omit_defaults=False):
+    """How settings hold; who decided each (`default`, `project`, `devCenter`, `policy`); which ones a policy locks."""
+
+    settings: GpuSettings
+    sources: dict[str, str]
+    locks: list[SettingLock]
 
 
 class ShellList(Answer, frozen=True, kw_only=True, omit_defaults=False):

@@ -36,7 +36,7 @@ class SettingsRow(Row, frozen=True, kw_only=True):
     revision: int
     changed_at: datetime
     changed_by: str
-    stop_running_at: datetime | None = None  # the project was disabled, and its running sessions are told to end
+    stop_running_at: datetime | None = None  # the project was disabled with this end for sessions that still run
 
 
 class LedgerRow(Row, frozen=True, kw_only=True):

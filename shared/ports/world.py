@@ -54,7 +54,9 @@ class World:
     @property
     def bounds(self) -> SettingsBounds:
         return SettingsBounds(
-            shortest_minutes=self.settings.shortest_minutes, regions=frozenset(self.settings.environments)
+            shortest_minutes=self.settings.shortest_minutes,
+            regions=frozenset(self.settings.environments),
+            subscription_id=self.settings.subscription_id,
         )
 
 
@@ -116,6 +118,7 @@ def world() -> World:
         prices=RetailPrices(settings.prices_endpoint),
         topic=topic,
         now=utc_now,
+        governance=NoGovernance(),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
             audience=settings.token_audience,

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from shared.domain.access import Caller
+from shared.domain.governance import Governance
 from shared.domain.names import ProjectId, UserId
 from shared.domain.pricing import GpuType, Rate
 from shared.domain.provisioning import AppCondition, AppSeen, Failure
@@ -28,6 +29,7 @@ from shared.ports.container_apps import (
     NotYet,
     WayIn,
 )
+from shared.ports.governance import GovernanceUnknown
 from shared.ports.rows import from_entity, to_entity
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored
 from shared.ports.tokens import TokenRefused
@@ -245,6 +247,19 @@ class FakeEntitlement:
 
     def is_administrator(self, project: ProjectId, user: UserId) -> bool:
         return (project, user) in self.administrators
+
+
+class FakeGovernance:
+    """What Dev Center allows each project; nothing is bounded until a test says so."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Governance] = {}
+        self.away = False
+
+    def bounds(self, project: ProjectId) -> Governance:
+        if self.away:
+            raise GovernanceUnknown("Dev Center is away")
+        return self.told.get(project, Governance())
 
 
 class FakeTopic:

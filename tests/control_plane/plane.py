@@ -37,6 +37,7 @@ from tests.control_plane.fakes import (
     Crashed,
     FakeAzure,
     FakeEntitlement,
+    FakeGovernance,
     FakePrices,
     FakeTopic,
     MemoryTables,
@@ -137,6 +138,7 @@ class Plane:
         self.clock, self.engine, self.caller = clock, engine, caller
         self.tables, self.azure, self.topic = MemoryTables(), FakeAzure(clock.now), FakeTopic()
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
+        self.governance = FakeGovernance()
         self.drivers = EngineDrivers(engine)
         self.keeps_house_every_s = 5.0
         self.highest_cap = 0
@@ -149,6 +151,7 @@ class Plane:
             topic=self.topic,
             tokens=NamedTokens(),
             now=clock.now,
+            governance=self.governance,
         )
         caller.plane = self
 
