@@ -10,7 +10,18 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import admission, handover, holding, keeping, promoting, provisioning, settlement, stopping, waiting, waking
+from activities import (
+    admission,
+    handover,
+    holding,
+    keeping,
+    promoting,
+    provisioning,
+    settlement,
+    stopping,
+    waiting,
+    waking,
+)
 from api import bridge
 from api.operations import OPERATIONS, Operation
 from orchestrators.session import drive_session

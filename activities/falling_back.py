@@ -28,9 +28,7 @@ def fail_here(turn: Turn, failure: Failure) -> Move:
     if failure.lacks_gpu:
         turn.world.memory.note(place, None)
     problem = failure.problem
-    tried = Try(
-        region=place.region, gpu_type=place.gpu_type, code=problem.code, message=problem.message, at=turn.now
-    )
+    tried = Try(region=place.region, gpu_type=place.gpu_type, code=problem.code, message=problem.message, at=turn.now)
     tries = [*session.tries, tried]
     target = next_for(turn, [*session.tried, place]) if failure.elsewhere else None
     if target is None:
@@ -105,7 +103,14 @@ def _exchange(turn: Turn, book: Book, target: Place, tries: list[Try]) -> Decide
         return Decided(move=_begin_at(turn, other, tries), ledger=book.ledger)
     listed = [(f"{one.region}/{one.gpu_type}", one.message) for one in tries]
     listed.append((str(target), f"all {cap or 0} {target.gpu_type} GPUs of this project are in use"))
-    stop = stop_for(turn, EndReason.NO_CAPACITY, nowhere(no_capacity("").problem, listed), tries=tries, next_region=None, next_gpu_type=None)
+    stop = stop_for(
+        turn,
+        EndReason.NO_CAPACITY,
+        nowhere(no_capacity("").problem, listed),
+        tries=tries,
+        next_region=None,
+        next_gpu_type=None,
+    )
     return Decided(move=stop, ledger=book.ledger)
 
 

@@ -47,9 +47,7 @@ def open_shell(call: Call) -> Reply:
     return until_settled(lambda: _seat(call, request, session, settings, wish))
 
 
-def _seat(
-    call: Call, request: OpenShellRequest, session: SessionRow, settings: GpuSettings, wish: str
-) -> Reply | None:
+def _seat(call: Call, request: OpenShellRequest, session: SessionRow, settings: GpuSettings, wish: str) -> Reply | None:
     """Join a session of the user's where that is wished and there is one, else ask for one; None: to be tried again."""
     try:
         seat = seat_for(call, request, session, settings)
@@ -64,9 +62,7 @@ def _seat(
     return _ask(call, session, new_shell(call, request, session, wish), seat.changes, wish)
 
 
-def _ask(
-    call: Call, session: SessionRow, shell: ShellRow, guards: tuple[Change, ...], wish: str
-) -> Reply | None:
+def _ask(call: Call, session: SessionRow, shell: ShellRow, guards: tuple[Change, ...], wish: str) -> Reply | None:
     """Ask the ledger for a session of its own: admitted, in line or refused, and stored as such in one transaction."""
     outlook = call.world.outlook(call.project)
     decided: list[Outcome] = []

@@ -33,7 +33,9 @@ def preview(call: Call, request: OpenShellRequest, session: SessionRow, settings
     book = call.world.sessions.book(call.project)
     if book is None:
         raise StorageUnavailable(f"project {call.project} has no ledger")
-    return Reply(status=200, body=_decision_view(call, session, decide(book, Wish(waiter=session.waiter, wait=session.waits))))
+    return Reply(
+        status=200, body=_decision_view(call, session, decide(book, Wish(waiter=session.waiter, wait=session.waits)))
+    )
 
 
 def _decision_view(call: Call, session: SessionRow, decision: Decision) -> DecisionView:

@@ -1,17 +1,14 @@
-"""A project's settings and what it offers."""
+"""A project's settings: as they were written, and as they hold."""
 
 from __future__ import annotations
 
 from api.call import Call, Reply
 from api.settings_writing import etag_of, write_settings
-from api.views import price_view
-from api.wire import EffectiveSettings, OfferedRegion, OfferList, OfferView, SettingLock
-from shared.domain.admission import Ledger, Wish, free_for
+from api.wire import EffectiveSettings, SettingLock
 from shared.domain.effective import effective
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.records import SettingsRow
 from shared.domain.settings import GpuSettings
-from shared.ports.ledger_desk import ledger_of
 from shared.ports.tables import Stored
 
 EFFECTIVE = "effective"

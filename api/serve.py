@@ -70,7 +70,7 @@ def _checked(operation: Operation, request: func.HttpRequest, world: World) -> C
         return Call(world=world, caller_or_none=None, base_url="", headers=request.headers, query=query)
     caller = _caller(request, world)
     parts = request.route_params
-    project = _part(names.project_id(parts["project"]), "project", names.PROJECT_RULE)
+    project = _part(names.project_id(parts["project"]), "project", names.PROJECT_RULE) if "project" in parts else None
     user = caller.user if parts.get("user", "me") == "me" else names.user_id(parts["user"])
     call = Call(
         world=world,
@@ -119,10 +119,14 @@ def _caller(request: func.HttpRequest, world: World) -> Caller:
         raise Refused(401, ErrorCode.UNAUTHENTICATED, f"Sign in again: {refused}.") from refused
 
 
-def _administers(operation: Operation, world: World, caller: Caller, project: ProjectId, user: UserId | None) -> bool:
+def _administers(
+    operation: Operation, world: World, caller: Caller, project: ProjectId | None, user: UserId | None
+) -> bool:
     """Tell whether the caller administers the project. The directory is asked only where the answer can matter."""
     if caller.is_operator:
         return True
+    if project is None:
+        return False
     own = operation.who in (Who.SELF, Who.SELF_OR_ADMIN) and user == caller.user
     return False if own else world.entitlement.is_administrator(project, caller.user)
 
@@ -197,7 +201,7 @@ def _part(value: P | None, name: str, rule: str) -> P:
 def _base_url(url: str) -> str:
     """Return where the API begins, as this caller reached it: links in answers point there."""
     split = urlsplit(url)
-    prefix = split.path.partition("/projects/")[0]
+    prefix = split.path.partition("/projects")[0]
     return f"{split.scheme}://{split.netloc}{prefix}"
 
 

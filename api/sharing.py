@@ -43,9 +43,7 @@ class OfItsOwn:
     changes: tuple[Change, ...] = ()
 
 
-def seat_for(
-    call: Call, request: OpenShellRequest, asked: SessionRow, settings: GpuSettings
-) -> Joining | OfItsOwn:
+def seat_for(call: Call, request: OpenShellRequest, asked: SessionRow, settings: GpuSettings) -> Joining | OfItsOwn:
     """Return where the shell goes. Raise Refused where it names a session that it may not join."""
     sharing = settings.shell_sharing
     if sharing is ShellSharing.DEDICATED:

@@ -79,6 +79,21 @@ def furthest(one: Phase | None, other: Phase) -> Phase:
     return other if one is None or order.index(other) > order.index(one) else one
 
 
+NO_CAPACITY_SIGNS = (
+    "operation expired",
+    "maximum allowed cores",
+    "max node group size",
+    "quota",
+    "workload profile full",
+)
+
+
+def says_no_capacity(text: str) -> bool:
+    """Tell whether Azure's words mean that there is no GPU to be had (azure.md 4.6)."""
+    lowered = text.lower()
+    return any(sign in lowered for sign in NO_CAPACITY_SIGNS)
+
+
 def failure_seen(seen: AppSeen) -> Failure | None:
     """Return the failure that Azure itself reports, None while there is hope."""
     if seen.condition is not AppCondition.FAILED:

@@ -77,9 +77,7 @@ class BookKeeper:
         """Tell whether the last write left somebody in line who could be admitted."""
         return project in self._more
 
-    def write(
-        self, project: ProjectId, requests: Sequence[Callable[[Book], Entry]]
-    ) -> list[SessionRow] | None:
+    def write(self, project: ProjectId, requests: Sequence[Callable[[Book], Entry]]) -> list[SessionRow] | None:
         """Carry the requests and what promotions follow out in one transaction; return who was promoted.
 
         None: a row was not as it was read, and nothing was written. Without requests and promotions nothing is.
@@ -173,9 +171,7 @@ class BookKeeper:
             self._grant(draft, grant, read[grant.waiter.session], outlook, index)
         draft.book = replace(draft.book, ledger=ledger)
 
-    def _grant(
-        self, draft: _Draft, grant: Grant, stored: Stored[SessionRow], outlook: Outlook, index: int
-    ) -> None:
+    def _grant(self, draft: _Draft, grant: Grant, stored: Stored[SessionRow], outlook: Outlook, index: int) -> None:
         book = draft.book
         row = begun(stored.row, book, grant.gpu_type, outlook)
         row = msgspec.structs.replace(row, wakes=row.wakes + 1)

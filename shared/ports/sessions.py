@@ -92,7 +92,10 @@ class Sessions:
 
     def projects_with_a_line(self) -> list[ProjectId]:
         """Return the projects in which somebody waits."""
-        return [ProjectId(found) for found in dict.fromkeys(key for key, _ in self.tables.scan_all(CORE, names.WAITERS, WaitRow))]
+        return [
+            ProjectId(found)
+            for found in dict.fromkeys(key for key, _ in self.tables.scan_all(CORE, names.WAITERS, WaitRow))
+        ]
 
     def session(self, project: ProjectId, session: SessionId) -> Stored[SessionRow] | None:
         return self.tables.read(CORE, project, names.session_key(session), SessionRow)

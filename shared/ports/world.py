@@ -49,7 +49,9 @@ class World:
     def outlook(self, project: ProjectId) -> Outlook:
         """Return what is known of Azure's capacity for this project, without asking anybody but storage."""
         stored = self.sessions.recent_settings(project)
-        return outlook_of(stored.row.settings if stored else GpuSettings(), self.settings, self.environments, self.memory)
+        return outlook_of(
+            stored.row.settings if stored else GpuSettings(), self.settings, self.environments, self.memory
+        )
 
     @property
     def bounds(self) -> SettingsBounds:
@@ -60,9 +62,7 @@ class World:
         )
 
 
-def outlook_of(
-    settings: GpuSettings, app: AppSettings, environments: Environments, memory: CapacityMemory
-) -> Outlook:
+def outlook_of(settings: GpuSettings, app: AppSettings, environments: Environments, memory: CapacityMemory) -> Outlook:
     """Return what is remembered of the places that these settings allow."""
     free: dict[Place, int] = {}
     remembered: dict[Place, Remembered] = {}
@@ -84,7 +84,9 @@ def world() -> World:
     from shared.ports.azure_tables import connect
     from shared.ports.credentials import managed_identity
     from shared.ports.entitlement import DevCenterEntitlement
+    from shared.ports.environments import AzureEnvironments
     from shared.ports.event_topic import EventGridTopic
+    from shared.ports.governance import NoGovernance
     from shared.ports.prices import RetailPrices
     from shared.ports.tokens import EntraTokens
 
@@ -101,6 +103,9 @@ def world() -> World:
             platform_name=settings.platform_name,
         )
     memory = CapacityMemory(tables, utc_now)
+    environments = AzureEnvironments(
+        credential=credential, endpoint=settings.arm_endpoint, subscription_id=settings.subscription_id
+    )
     apps = AzureContainerApps(
         credential=credential,
         endpoint=settings.arm_endpoint,
@@ -111,14 +116,13 @@ def world() -> World:
         settings=settings,
         sessions=Sessions(tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory)),
         environments=environments,
-        governance=governance,
+        governance=NoGovernance(),
         memory=memory,
         apps=apps,
         entitlement=DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential),
         prices=RetailPrices(settings.prices_endpoint),
         topic=topic,
         now=utc_now,
-        governance=NoGovernance(),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
             audience=settings.token_audience,

@@ -29,6 +29,7 @@ from shared.ports.container_apps import (
     NotYet,
     WayIn,
 )
+from shared.ports.environments import EnvironmentFacts, EnvironmentUnknown
 from shared.ports.governance import GovernanceUnknown
 from shared.ports.rows import from_entity, to_entity
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored
@@ -102,7 +103,7 @@ class MemoryTables:
             present = self._rows.get((table, partition, change.key))
             if isinstance(change, Insert) is (present is not None):
                 return False
-            if not isinstance(change, Insert) and present is not None and present[1] != change.etag:
+            if not isinstance(change, Insert) and present is not None and change.etag not in (present[1], "*"):
                 return False
         for change in changes:
             place = (table, partition, change.key)
@@ -151,6 +152,8 @@ class FakeAzure:
     proofs: list[Any] = field(default_factory=list)
     delete_takes: timedelta = timedelta(seconds=3)
     fails_with: str | None = None
+    system_log: str = ""
+    no_gpu_in: frozenset[tuple[str, str]] = frozenset()
     puts: int = 0
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
@@ -175,6 +178,8 @@ class FakeAzure:
             return AppSeen(condition=AppCondition.FAILED, detail=self.fails_with)
         found.looks += 1
         condition = self.stages[min(found.looks, len(self.stages)) - 1]
+        if (found.spec.region, found.spec.profile) in self.no_gpu_in and condition is not AppCondition.CREATING:
+            condition = AppCondition.NO_REPLICA
         up = condition in (AppCondition.PULLING, AppCondition.STARTING, AppCondition.RUNNING)
         return AppSeen(condition=condition, replica_started_at=found.created_at if up else None)
 
@@ -203,6 +208,9 @@ class FakeAzure:
     def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
         return self.proofs.pop(0) if self.proofs else GpuProved("GPU 0: Tesla T4")
 
+    def troubles(self, app: str) -> str:
+        return self.system_log
+
     def vanish(self, app: str) -> None:
         """Delete an app behind the control plane's back."""
         self._remove(app)
@@ -222,10 +230,12 @@ class FakeAzure:
 
 class FakePrices:
     def __init__(self) -> None:
-        self.known = True
+        self.knows = True
 
     def rate(self, region: str, gpu_type: GpuType) -> Rate | None:
-        return Rate(amount_per_second=Decimal("0.000433"), currency="USD") if self.known else None
+        return Rate(amount_per_second=Decimal("0.000433"), currency="USD") if self.knows else None
+
+    known = rate
 
 
 class FakeEntitlement:
@@ -247,6 +257,28 @@ class FakeEntitlement:
 
     def is_administrator(self, project: ProjectId, user: UserId) -> bool:
         return (project, user) in self.administrators
+
+    def projects_of(self, user: UserId) -> list[ProjectId]:
+        return [ProjectId(project) for project, owner in sorted(self.boxes) if owner == user]
+
+    def all_projects(self) -> list[ProjectId]:
+        return [ProjectId(project) for project in sorted({project for project, _ in self.boxes})]
+
+
+class FakeEnvironments:
+    """Environments by id; an id that is not listed has plenty of everything that is unknown."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, EnvironmentFacts] = {}
+        self.away = False
+
+    def facts(self, environment_id: str) -> EnvironmentFacts:
+        if self.away:
+            raise EnvironmentUnknown("the environment cannot be read")
+        return self.told.get(environment_id, EnvironmentFacts(has_virtual_network=False, free=None))
+
+    def known(self, environment_id: str) -> EnvironmentFacts | None:
+        return self.told.get(environment_id)
 
 
 class FakeGovernance:
