@@ -21,13 +21,13 @@ class Complaint(NamedTuple):
 def shown(given: Any) -> str:
     """Return a given value as messages show it: one line, printable signs only, 60 at most."""
     if isinstance(given, str):
-        return f"'{_short(given)}'"
-    if isinstance(given, float) and given.is_integer():
+        return f"'{printable(given)}'"
+    if isinstance(given, float) and given.is_integer() and abs(given) < 1e15:
         given = int(given)
-    return _short(msgspec.json.encode(given).decode())
+    return printable(msgspec.json.encode(given).decode())
 
 
-def _short(text: str) -> str:
+def printable(text: str) -> str:
     kept = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
     return "".join(sign if sign.isprintable() else "?" for sign in kept)
 

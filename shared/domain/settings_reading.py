@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, inspect
 
-from shared.domain.complaints import Complaint, lies_in, shown
+from shared.domain.complaints import Complaint, lies_in, printable, shown
 from shared.domain.errors import Problem
 from shared.domain.settings import GpuSettings, SettingsBounds
 from shared.domain.settings_bounds import complaints, problem_of
@@ -64,7 +64,8 @@ def _read(given: Any, kind: inspect.Type, place: str, faults: list[Complaint]) -
             items = [_read(item, kind.item_type, f"{place}[{index}]", faults) for index, item in enumerate(given)]
             return [_empty(kind.item_type) if item is UNSET else item for item in items]
         case inspect.DictType() if isinstance(given, dict):
-            values = {name: _read(value, kind.value_type, f"{place}.{name}", faults) for name, value in given.items()}
+            inside = {name: f"{place}.{printable(name)}" for name in given}
+            values = {name: _read(value, kind.value_type, inside[name], faults) for name, value in given.items()}
             return {name: value for name, value in values.items() if value is not UNSET}
         case inspect.UnionType():
             return _read_one_of(given, kind, place, faults)
@@ -80,7 +81,7 @@ def _read_object(given: dict[str, Any], kind: inspect.StructType, place: str, fa
     for name in given:
         if name not in fields:
             message = f"there is no such setting; there are: {', '.join(fields)}"
-            faults.append(Complaint(inside + shown(name).strip("'"), message))
+            faults.append(Complaint(inside + printable(name), message))
     read: dict[str, Any] = {}
     for name, field in fields.items():
         value: Any = UNSET
