@@ -44,7 +44,7 @@ class Outlook:
 
 
 def environments_of(settings: GpuSettings, served: Mapping[str, str]) -> dict[str, str]:
-    """Return environment ids by region, in the project's order: its own, else the platform's; others are passed over."""
+    """Return environment ids by region in the project's order: its own, else the platform's; others are passed over."""
     found: dict[str, str] = {}
     for region in settings.regions_in_order():
         environment = region.environment_id or served.get(region.name)
@@ -56,7 +56,7 @@ def environments_of(settings: GpuSettings, served: Mapping[str, str]) -> dict[st
 def next_place(
     regions: Sequence[str], gpu_types: Sequence[GpuType], tried: Collection[Place], outlook: Outlook, now: datetime
 ) -> Place | None:
-    """Return where to try next: GPU types in order, regions in order within a type, the doubtful ones of a type last."""
+    """Return where to try next: GPU types in order, regions in order within a type, doubtful ones of a type last."""
     for gpu_type in gpu_types:
         left = [place for region in regions if (place := Place(region, gpu_type)) not in tried]
         if left:
