@@ -25,7 +25,7 @@ def app_body(spec: AppSpec) -> dict[str, Any]:
         "args": [waits],
         "resources": {"cpu": spec.cpu, "memory": f"{spec.memory_gib}Gi"},
     }
-    return {
+    body: dict[str, Any] = {
         "location": spec.region,
         "tags": dict(spec.tags),
         "properties": {
@@ -38,6 +38,18 @@ def app_body(spec: AppSpec) -> dict[str, Any]:
                 "scale": {"minReplicas": 1, "maxReplicas": 1},
             },
         },
+    }
+    if spec.registry is not None and spec.pull_identity is not None:
+        _let_pull(body, spec.registry, spec.pull_identity)
+    return body
+
+
+def _let_pull(body: dict[str, Any], registry: str, identity: str) -> None:
+    """Add who pulls the image. Lifecycle None keeps the identity out of the container, where a developer types."""
+    body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
+    body["properties"]["configuration"] |= {
+        "registries": [{"server": registry, "identity": identity}],
+        "identitySettings": [{"identity": identity, "lifecycle": "None"}],
     }
 
 

@@ -20,7 +20,11 @@ class ArmUnknown(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSpec:
-    """The container app of one session: one replica, one dedicated GPU, no ingress."""
+    """The container app of one session: one replica, one dedicated GPU, no ingress.
+
+    `registry` and `pull_identity` go together: the server that the image lies on, and the resource id of the
+    user-assigned identity that pulls it. Without them the image is pulled without signing in.
+    """
 
     name: str
     region: str
@@ -30,6 +34,8 @@ class AppSpec:
     cpu: float
     memory_gib: int
     tags: Mapping[str, str]
+    registry: str | None = None
+    pull_identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

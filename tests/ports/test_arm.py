@@ -10,12 +10,14 @@ from urllib.request import Request, urlopen
 
 import pytest
 from azure.core.credentials import AccessToken
+from websockets.sync.client import connect
 
 from localcloud.stack import LocalCloud
 from shared.domain.errors import ErrorCode
 from shared.domain.pricing import SHAPES, GpuType
 from shared.domain.provisioning import AppCondition, Failure
 from shared.domain.settings import PRESET_IMAGE
+from shared.ports.arm_answers import app_body
 from shared.ports.azure_container_apps import AzureContainerApps
 from shared.ports.container_apps import Accepted, AppSpec, ArmUnknown, Gone, GpuProved, Later, NoGpu, NotYet, WayIn
 from shared.ports.credentials import LoopbackTokenPolicy, PlainHttpRefused
@@ -25,6 +27,11 @@ pytestmark = pytest.mark.stack
 SUBSCRIPTION, GROUP = "00000000-0000-0000-0000-00000000d0c5", "devboxgpu-sessions"
 ENVIRONMENT = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.App/managedEnvironments/gpu-westus3"
+)
+
+
+PULLER = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/acme/providers/Microsoft.ManagedIdentity/userAssignedIdentities/p"
 )
 
 
@@ -66,17 +73,17 @@ def set_faults(cloud: LocalCloud, faults: dict | None) -> None:
     urlopen(Request(f"{cloud.endpoints['arm']}/_faults", data=body, method=method, headers=headers)).close()
 
 
-def spec(name: str) -> AppSpec:
+def spec(name: str, **more: str) -> AppSpec:
     shape = SHAPES[GpuType.T4]
     return AppSpec(
         name=name,
         region="westus3",
         environment_id=ENVIRONMENT,
         profile=shape.profile,
-        image=PRESET_IMAGE,
         cpu=float(shape.vcpu),
         memory_gib=shape.memory_gib,
         tags={"devboxgpu-session": name},
+        **{"image": PRESET_IMAGE, **more},
     )
 
 
@@ -89,8 +96,19 @@ def until(ask, wanted):
     raise AssertionError(f"never came: last seen {seen}")
 
 
-def running(apps: AzureContainerApps, name: str):
-    assert apps.create(spec(name)) == Accepted()
+def printed_by(way_in: WayIn, command: str) -> str:
+    """Run a command in the container and return what it printed."""
+    url = f"{way_in.exec_url}?command={command}"
+    headers = {"Authorization": f"Bearer {way_in.token}"}
+    printed = b""
+    with connect(url, additional_headers=headers, compression=None, proxy=None) as socket:
+        for frame in socket:
+            printed += frame[2:] if frame[:1] == b"\x00" else b""
+    return printed.decode()
+
+
+def running(apps: AzureContainerApps, name: str, **more: str):
+    assert apps.create(spec(name, **more)) == Accepted()
     return until(lambda: apps.look(name), lambda seen: getattr(seen, "condition", None) is AppCondition.RUNNING)
 
 
@@ -147,6 +165,39 @@ def test_an_image_that_cannot_be_pulled_is_a_failure_with_azures_words(apps, nam
     assert isinstance(outcome, Failure)
     assert outcome.problem.code is ErrorCode.IMAGE_NOT_PULLED
     assert "UNAUTHORIZED" in outcome.problem.message
+
+
+def test_a_private_image_is_pulled_by_an_identity_that_the_container_never_sees(apps, name, cloud):
+    seen = running(apps, name, image="acme.azurecr.io/gpu:1", registry="acme.azurecr.io", pull_identity=PULLER)
+
+    found = apps._client.container_apps.get(GROUP, name)
+    assert found.identity.type == "UserAssigned"
+    assert list(found.identity.user_assigned_identities) == [PULLER]
+    configuration = found.properties.configuration
+    assert [(entry.server, entry.identity) for entry in configuration.registries] == [("acme.azurecr.io", PULLER)]
+    assert [(entry.identity, entry.lifecycle) for entry in configuration.identity_settings] == [(PULLER, "None")]
+    variables = printed_by(apps.way_in(name), "env")
+    assert "CONTAINER_APP_NAME" in variables
+    assert "IDENTITY" not in variables
+    assert PULLER not in variables
+    assert seen.replica_started_at is not None
+    assert apps.delete(name) == Accepted()
+
+
+@pytest.mark.parametrize("half", [{"registry": "acme.azurecr.io"}, {"pull_identity": "/id"}, {}])
+def test_a_private_image_that_nobody_signs_in_for_is_refused(apps, name, half):
+    outcome = apps.create(spec(name, image="acme.azurecr.io/gpu:1", **half))
+
+    assert isinstance(outcome, Failure)
+    assert outcome.problem.code is ErrorCode.IMAGE_NOT_PULLED
+    assert "UNAUTHORIZED" in outcome.problem.message
+
+
+def test_without_a_pull_identity_the_body_says_nothing_of_one():
+    body = app_body(spec("dbg-plain"))
+
+    assert "identity" not in body
+    assert body["properties"]["configuration"] == {"activeRevisionsMode": "Single"}
 
 
 @pytest.mark.parametrize("fault", ["arm_403", "status_500", "html_503"])
