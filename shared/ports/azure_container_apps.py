@@ -1,28 +1,24 @@
 """Container apps in Azure Resource Manager, through the vendor's SDK.
 
 Long operations are never polled through the SDK: the resource itself is read (azure.md 0 point 9: operation status
-lies at subscription scope, where we have no rights). The SDK's retries are off: a throttled call is an outcome, and
-the story waits, not a thread.
+lies at subscription scope, where we have no rights).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC
-from typing import Any, TypeVar
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.mgmt.appcontainers import ContainerAppsAPIClient
+from azure.core.exceptions import AzureError, HttpResponseError
 
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.provisioning import AppCondition, AppSeen, Failure, no_capacity
 from shared.domain.states import EndReason
 from shared.ports.arm_answers import TROUBLE_PAUSE_S, app_body, condition_of_replica, is_trouble, parts, pause_s
+from shared.ports.arm_client import asked, container_apps_client, environment_place
 from shared.ports.container_apps import (
     Accepted,
     AppSpec,
-    ArmUnknown,
     Gone,
     GpuProved,
     Later,
@@ -30,11 +26,8 @@ from shared.ports.container_apps import (
     NotYet,
     WayIn,
 )
-from shared.ports.credentials import token_policy
 from shared.ports.gpu_probe import ask_nvidia_smi
 
-T = TypeVar("T")
-SCOPE = "https://management.azure.com/.default"
 BUSY_PAUSE_S = 2.0
 
 
@@ -45,17 +38,7 @@ class AzureContainerApps:
         self, *, credential: TokenCredential, endpoint: str, subscription_id: str, resource_group: str
     ) -> None:
         self._group = resource_group
-        # Any: the SDK's models declare every field optional, and what is absent is met where it is read
-        self._client: Any = ContainerAppsAPIClient(
-            credential,
-            subscription_id,
-            base_url=endpoint,
-            credential_scopes=[SCOPE],
-            authentication_policy=token_policy(credential, endpoint, SCOPE),
-            retry_total=0,
-            connection_timeout=3,
-            read_timeout=6,
-        )
+        self._client = container_apps_client(credential=credential, endpoint=endpoint, subscription_id=subscription_id)
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
         try:
@@ -90,7 +73,7 @@ class AzureContainerApps:
         return None if found.properties.provisioning_state == "Deleting" else Accepted()
 
     def look(self, app: str) -> AppSeen | Gone:
-        found = _asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}")
+        found = asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}")
         if found is None:
             return Gone()
         state = found.properties.provisioning_state
@@ -99,7 +82,7 @@ class AzureContainerApps:
             return AppSeen(condition=AppCondition.FAILED, detail=self._why_failed(app, revision))
         if state != "Succeeded" or not revision:
             return AppSeen(condition=AppCondition.CREATING)
-        replicas = _asked(
+        replicas = asked(
             lambda: self._client.container_apps_revision_replicas.list_replicas(self._group, app, revision).value,
             f"replicas of {app}",
         )
@@ -108,7 +91,7 @@ class AzureContainerApps:
     def _why_failed(self, app: str, revision: str | None) -> str:
         if not revision:
             return ""
-        found = _asked(
+        found = asked(
             lambda: self._client.container_apps_revisions.get_revision(self._group, app, revision), f"revision of {app}"
         )
         return (found.properties.provisioning_error or "") if found is not None else ""
@@ -132,11 +115,11 @@ class AzureContainerApps:
         return Gone() if statuses[-1:] == [204] else Accepted()
 
     def surely_gone(self, app: str, environment_id: str) -> bool:
-        name = environment_id.rsplit("/", 1)[-1]
+        group, name = environment_place(environment_id)
         for _ in range(2):
-            if _asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}") is not None:
+            if asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}") is not None:
                 return False
-        _asked(lambda: self._client.managed_environments.get(self._group, name), f"environment {name}")
+        asked(lambda: self._client.managed_environments.get(group, name), f"environment {name}")
         return True
 
     def way_in(self, app: str) -> WayIn | NotYet:
@@ -145,18 +128,18 @@ class AzureContainerApps:
     def _way_in(self, app: str, exec_url: str | None) -> WayIn | NotYet:
         if exec_url is None:
             return NotYet("the container is not running")
-        issued = _asked(lambda: self._client.container_apps.get_auth_token(self._group, app), f"a token for {app}")
+        issued = asked(lambda: self._client.container_apps.get_auth_token(self._group, app), f"a token for {app}")
         if issued is None:
             return NotYet("the container app is gone")
         expires = issued.properties.expires
         return WayIn(exec_url=exec_url, token=issued.properties.token, expires_at=expires.astimezone(UTC))
 
     def _exec_url(self, app: str) -> str | None:
-        found = _asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}")
+        found = asked(lambda: self._client.container_apps.get(self._group, app), f"app {app}")
         revision = found.properties.latest_revision_name if found is not None else None
         if not revision:
             return None
-        replicas = _asked(
+        replicas = asked(
             lambda: self._client.container_apps_revision_replicas.list_replicas(self._group, app, revision).value,
             f"replicas of {app}",
         )
@@ -169,17 +152,3 @@ class AzureContainerApps:
     def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
         way_in = self._way_in(app, exec_url or self._exec_url(app))
         return way_in if isinstance(way_in, NotYet) else ask_nvidia_smi(way_in)
-
-
-def _asked(ask: Callable[[], T], what: str) -> T | None:
-    """Return Azure's answer, None where it says that there is no such thing; raise ArmUnknown for all else."""
-    try:
-        return ask()
-    except ResourceNotFoundError as error:
-        if parts(error)[1] in ("ResourceNotFound", "ResourceGroupNotFound", "NotFound"):
-            return None
-        raise ArmUnknown(f"{what}: {error}") from error
-    except HttpResponseError as error:
-        raise ArmUnknown(f"{what}: {error.status_code} {parts(error)[1]}", retry_after_s=pause_s(error)) from error
-    except AzureError as error:
-        raise ArmUnknown(f"{what}: {error}") from error

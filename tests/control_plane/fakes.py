@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from shared.domain.access import Caller
+from shared.domain.governance import Governance
 from shared.domain.names import ProjectId, UserId
 from shared.domain.pricing import GpuType, Rate
 from shared.domain.provisioning import AppCondition, AppSeen, Failure
@@ -28,6 +29,8 @@ from shared.ports.container_apps import (
     NotYet,
     WayIn,
 )
+from shared.ports.environments import EnvironmentFacts, EnvironmentUnknown
+from shared.ports.governance import GovernanceUnknown
 from shared.ports.rows import from_entity, to_entity
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored
 from shared.ports.tokens import TokenRefused
@@ -149,6 +152,7 @@ class FakeAzure:
     proofs: list[Any] = field(default_factory=list)
     delete_takes: timedelta = timedelta(seconds=3)
     fails_with: str | None = None
+    says: str = ""
     puts: int = 0
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
@@ -201,6 +205,9 @@ class FakeAzure:
     def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
         return self.proofs.pop(0) if self.proofs else GpuProved("GPU 0: Tesla T4")
 
+    def troubles(self, app: str) -> str:
+        return self.says
+
     def vanish(self, app: str) -> None:
         """Delete an app behind the control plane's back."""
         self._remove(app)
@@ -216,6 +223,40 @@ class FakeAzure:
         del self.apps[app]
         at = next(i for i in reversed(range(len(self.history))) if self.history[i][0] == app)
         self.history[at] = (*self.history[at][:2], self.now())
+
+
+ROOMY = EnvironmentFacts(has_virtual_network=False, free={GpuType.T4: 100, GpuType.A100: 20})
+
+
+class FakeEnvironments:
+    """Environments with room for everything, but for those that a test sets; none answers while `away`."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, EnvironmentFacts] = {}
+        self.away = False
+        self._seen: dict[str, EnvironmentFacts] = {}
+
+    def facts(self, environment_id: str) -> EnvironmentFacts:
+        if self.away:
+            raise EnvironmentUnknown("503 html")
+        self._seen[environment_id] = self.by_id.get(environment_id, ROOMY)
+        return self._seen[environment_id]
+
+    def known(self, environment_id: str) -> EnvironmentFacts | None:
+        return self._seen.get(environment_id)
+
+
+class FakeGovernance:
+    """Dev Center's bounds by project; none where a test sets none, and no answer while `away`."""
+
+    def __init__(self) -> None:
+        self.by_project: dict[str, Governance] = {}
+        self.away = False
+
+    def bounds(self, project: ProjectId) -> Governance:
+        if self.away:
+            raise GovernanceUnknown("503 html")
+        return self.by_project.get(project, Governance())
 
 
 class FakePrices:
@@ -237,6 +278,7 @@ class FakeEntitlement:
             ("other", USERS["erin"]),
         }
         self.administrators = {("demo", USERS["carol"])}
+        self.projects = {"demo", "other"}
         self.asked = 0
 
     def has_dev_box(self, project: ProjectId, user: UserId) -> bool:
@@ -245,6 +287,12 @@ class FakeEntitlement:
 
     def is_administrator(self, project: ProjectId, user: UserId) -> bool:
         return (project, user) in self.administrators
+
+    def projects_of(self, user: UserId) -> list[ProjectId]:
+        return sorted({ProjectId(project) for project, owner in self.boxes if owner == user})
+
+    def all_projects(self) -> list[ProjectId]:
+        return [ProjectId(project) for project in sorted(self.projects)]
 
 
 class FakeTopic:

@@ -37,6 +37,8 @@ from tests.control_plane.fakes import (
     Crashed,
     FakeAzure,
     FakeEntitlement,
+    FakeEnvironments,
+    FakeGovernance,
     FakePrices,
     FakeTopic,
     MemoryTables,
@@ -137,6 +139,7 @@ class Plane:
         self.clock, self.engine, self.caller = clock, engine, caller
         self.tables, self.azure, self.topic = MemoryTables(), FakeAzure(clock.now), FakeTopic()
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
+        self.environments, self.governance = FakeEnvironments(), FakeGovernance()
         self.drivers = EngineDrivers(engine)
         self.keeps_house_every_s = 5.0
         self.highest_cap = 0
@@ -144,7 +147,9 @@ class Plane:
             settings=parse({**ENVIRONMENT, **settings}),
             sessions=Sessions(self.tables),
             apps=self.azure,
+            environments=self.environments,
             entitlement=self.entitlement,
+            governance=self.governance,
             prices=self.prices,
             topic=self.topic,
             tokens=NamedTokens(),

@@ -6,10 +6,10 @@ import json
 import threading
 import uuid
 from types import SimpleNamespace
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
-from azure.core.credentials import AccessToken
+from port_harness import SUBSCRIPTION, AnyToken, ManagedIdentity, clear, put
 from websockets.sync.client import connect
 
 from localcloud.stack import LocalCloud
@@ -24,7 +24,7 @@ from shared.ports.credentials import LoopbackTokenPolicy, PlainHttpRefused
 from shared.ports.gpu_probe import verdict
 
 pytestmark = pytest.mark.stack
-SUBSCRIPTION, GROUP = "00000000-0000-0000-0000-00000000d0c5", "devboxgpu-sessions"
+GROUP = "devboxgpu-sessions"
 ENVIRONMENT = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.App/managedEnvironments/gpu-westus3"
 )
@@ -33,21 +33,6 @@ ENVIRONMENT = (
 PULLER = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/acme/providers/Microsoft.ManagedIdentity/userAssignedIdentities/p"
 )
-
-
-class ManagedIdentity:
-    """The control plane's own identity at the stand-in, asked as azure-identity does."""
-
-    def __init__(self, cloud: LocalCloud) -> None:
-        self._url = (
-            f"{cloud.endpoints['identity']}/msi/token?api-version=2019-08-01&resource=https://management.azure.com"
-        )
-        self._header = (cloud.state / "identity-header.secret").read_text().strip()
-
-    def get_token(self, *_: str, **__: object) -> AccessToken:
-        with urlopen(Request(self._url, headers={"X-IDENTITY-HEADER": self._header})) as answer:
-            told = json.load(answer)
-        return AccessToken(told["access_token"], int(told["expires_on"]))
 
 
 @pytest.fixture
@@ -67,10 +52,8 @@ def name() -> str:
 
 
 def set_faults(cloud: LocalCloud, faults: dict | None) -> None:
-    method = "DELETE" if faults is None else "PUT"
-    body = None if faults is None else json.dumps(faults).encode()
-    headers = {"Content-Type": "application/json"}
-    urlopen(Request(f"{cloud.endpoints['arm']}/_faults", data=body, method=method, headers=headers)).close()
+    url = f"{cloud.endpoints['arm']}/_faults"
+    clear(url) if faults is None else put(url, faults)
 
 
 def spec(name: str, **more: str) -> AppSpec:
@@ -211,6 +194,22 @@ def test_an_app_that_cannot_be_asked_for_is_unknown_and_never_gone(apps, name, c
 
     set_faults(cloud, None)
     assert apps.delete(name) == Accepted()
+
+
+def test_an_app_is_surely_gone_only_while_its_environment_can_be_read_wherever_it_lies(service):
+    elsewhere = ENVIRONMENT.replace(GROUP, "theirs")
+    apps = AzureContainerApps(
+        credential=AnyToken(), endpoint=service.origin, subscription_id=SUBSCRIPTION, resource_group=GROUP
+    )
+    service.says("GET", elsewhere, {"name": "gpu-westus3"})
+
+    assert apps.surely_gone("dbg-gone", elsewhere)
+    assert service.asked[-1] == ("GET", elsewhere)
+    service.says("GET", elsewhere, b"<html>", 503)
+    with pytest.raises(ArmUnknown):
+        apps.surely_gone("dbg-gone", elsewhere)
+    with pytest.raises(ArmUnknown):
+        apps.surely_gone("dbg-gone", "/environments/one")
 
 
 def test_a_container_without_a_gpu_is_told_from_one_that_cannot_be_asked_yet(apps, name, cloud):
