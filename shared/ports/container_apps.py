@@ -112,3 +112,8 @@ class ContainerApps(Protocol):
 
         `exec_url` is the one that the last look saw; without it the container is looked for first.
         """
+
+    def troubles(self, app: str) -> str:
+        """Return what the service's system log says of why the replica does not come: its newest words, at most 300
+        characters; empty where it says nothing or cannot be read. Advice for people and for telling failures apart.
+        """
