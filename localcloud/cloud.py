@@ -82,14 +82,18 @@ async def _start_services(
         ("arm", apps.arm_app()),
         ("exec", apps.exec_app()),
         ("event_grid", events.app()),
-        ("dev_center", _dev_center(addresses, check([dev_center.AUDIENCE]))),
+        ("dev_center", _dev_center(addresses, check)),
         ("prices", PricesService(origin=addresses.origin("prices")).app()),
         ("identity", identity),
     ]
 
 
-def _dev_center(addresses: Addresses, check_token: TokenCheck) -> web.Application:
-    return dev_center.DevCenterService(origin=addresses.origin("dev_center"), check_token=check_token).app()
+def _dev_center(addresses: Addresses, check: Callable[[Collection[str]], TokenCheck]) -> web.Application:
+    return dev_center.DevCenterService(
+        origin=addresses.origin("dev_center"),
+        check_token=check([dev_center.AUDIENCE]),
+        check_arm_token=check(ARM_AUDIENCES),
+    ).app()
 
 
 async def _serve(app: web.Application, port: int, running: AsyncExitStack) -> None:

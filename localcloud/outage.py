@@ -1,6 +1,6 @@
 """A switch that makes a stand-in fail for a while: `PUT /_faults {"status": 503, "count": 2}`.
 
-`count` is how many requests fail; null, or none given, means all until `DELETE /_faults`.
+`count` is how many requests fail; null, or none given, means all until `DELETE /_faults`. Handles never fail.
 """
 
 from __future__ import annotations
@@ -29,13 +29,18 @@ class Outage:
         return self.status
 
 
+def is_handle(path: str) -> bool:
+    """Tell whether the path is one of the stand-in's own handles, which the real service does not have."""
+    return path.startswith("/_")
+
+
 def with_outage(app: web.Application) -> web.Application:
     """Give the application the switch and return it."""
     outage = Outage()
 
     @web.middleware
     async def fail_while_out(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path == FAULTS_PATH or (status := outage.next_status()) is None:
+        if is_handle(request.path) or (status := outage.next_status()) is None:
             return await handler(request)
         error = {"code": "LocalFault", "message": f"this answer was asked for by PUT {FAULTS_PATH}"}
         return web.json_response({"error": error}, status=status)

@@ -30,3 +30,9 @@ def admits(token: str, resource_id: str, *, key: str) -> str | None:
     except jwt.InvalidTokenError:
         return None
     return str(claims["app"]) if claims["sub"] == resource_id.lower() else None
+
+
+def bearer(header: str) -> str:
+    """Return the token in an Authorization header, empty where there is none."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -11,6 +11,7 @@ from localcloud.container_apps.catalog import ENVIRONMENTS
 from localcloud.container_apps.containers import random_word
 from localcloud.container_apps.errors import ArmError, operation_in_progress, resource_not_found
 from localcloud.container_apps.faults import number
+from localcloud.container_apps.image_pull import unauthorized_image
 from localcloud.container_apps.lifecycle import Lifecycle
 from localcloud.container_apps.records import (
     App,
@@ -25,7 +26,7 @@ from localcloud.container_apps.records import (
     app_id,
 )
 from localcloud.container_apps.registry import Registry, now
-from localcloud.container_apps.validation import AppSpec, check_app_name, invalid_image, parse_app
+from localcloud.container_apps.validation import AppSpec, check_app_name, parse_app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,13 +193,7 @@ class AppWrites:
         if self._registry.faults.hit("image_unauthorized", name) is None:
             return
         container = spec.template["containers"][0]
-        image = str(container["image"])
-        server = image.split("/", 1)[0]
-        raise invalid_image(
-            str(container["name"]),
-            image,
-            f"GET https://{server}/oauth2/token: UNAUTHORIZED: authentication required, see the registry for details.",
-        )
+        raise unauthorized_image(str(container["name"]), str(container["image"]))
 
 
 def _new_revision(app_name: str, template: Json) -> Revision:

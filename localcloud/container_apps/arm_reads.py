@@ -32,14 +32,10 @@ class ArmReads:
             Verb.REVISION_GET: lambda address, _: rendering.revision(*self._revision(address)),
             Verb.REPLICAS: lambda address, _: {"value": self._replicas(address)},
             Verb.REPLICA_GET: lambda address, _: self._replica(address),
-            Verb.ENVIRONMENTS: lambda *_: {"value": [rendering.environment(found) for found in ENVIRONMENTS.values()]},
-            Verb.ENVIRONMENTS_IN_GROUP: lambda *_: {
-                "value": [rendering.environment(found) for found in ENVIRONMENTS.values()]
-            },
-            Verb.ENVIRONMENT_GET: lambda address, _: rendering.environment(_environment(address)),
-            Verb.ENVIRONMENT_USAGES: lambda address, _: {
-                "value": rendering.environment_usages(_environment(address), registry, registry.capacity)
-            },
+            Verb.ENVIRONMENTS: lambda *_: self._environments(),
+            Verb.ENVIRONMENTS_IN_GROUP: lambda *_: self._environments(),
+            Verb.ENVIRONMENT_GET: lambda address, _: rendering.environment(_environment(address), registry.capacity),
+            Verb.ENVIRONMENT_USAGES: lambda address, _: self._usages(_environment(address)),
             Verb.ENVIRONMENT_PROFILES: lambda address, _: {
                 "value": rendering.profile_states(_environment(address), registry)
             },
@@ -89,6 +85,15 @@ class ArmReads:
             query = {"api-version": request.query["api-version"], "$skiptoken": f"{page + 1}:{shown[-1].name}"}
             answer["nextLink"] = f"{self._origins.arm}{request.path}?{urlencode(query)}"
         return answer
+
+    def _environments(self) -> Json:
+        capacity = self._registry.capacity
+        return {"value": [rendering.environment(found, capacity) for found in ENVIRONMENTS.values()]}
+
+    def _usages(self, environment: Environment) -> Json:
+        if self._registry.faults.hit("usages_500", None) is not None:
+            raise ArmError(500, "InternalServerError", "The server encountered an internal error while counting.")
+        return {"value": rendering.environment_usages(environment, self._registry, self._registry.capacity)}
 
     def _revisions(self, app: App) -> Json:
         return {"value": [rendering.revision(app, revision) for revision in app.revisions if revision.active]}

@@ -1,4 +1,4 @@
-"""How many GPUs each region has, how long each stage takes, and the throttle buckets: the knobs of `/_capacity`."""
+"""What each region has, how long each stage takes, and the throttle buckets: the knobs of `/_capacity`."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Capacity:
         self._knobs: Json = {
             "gpus": {environment.location: dict(DEFAULT_GPUS) for environment in ENVIRONMENTS.values()},
             "quota": {name: dict(DEFAULT_GPUS) for name in ENVIRONMENTS},
+            "virtualNetwork": {environment.location: False for environment in ENVIRONMENTS.values()},
             "throttle": copy.deepcopy(BUCKETS),
             "pageSize": DEFAULT_PAGE_SIZE,
             **DELAYS,
@@ -55,6 +56,8 @@ class Capacity:
         for name, value in changes.items():
             if name in {"gpus", "quota"}:
                 _merge_counts(changed[name], name, value)
+            elif name == "virtualNetwork":
+                _merge_switches(changed[name], name, value)
             elif name == "throttle":
                 _merge_buckets(changed[name], value)
             elif name in DELAYS:
@@ -73,6 +76,9 @@ class Capacity:
 
     def quota(self, environment: str, gpu_type: str) -> int:
         return int(self._knobs["quota"].get(environment, {}).get(gpu_type, 0))
+
+    def has_virtual_network(self, region: str) -> bool:
+        return bool(self._knobs["virtualNetwork"].get(region))
 
     def bucket(self, kind: str) -> tuple[float, float]:
         size, refill = self._knobs["throttle"][kind]
@@ -99,6 +105,15 @@ def _merge_counts(into: Json, name: str, value: object) -> None:
             if gpu_type not in DEFAULT_GPUS:
                 raise UnknownSetting(f"'{name}.{place}.{gpu_type}': known GPU types are {', '.join(DEFAULT_GPUS)}")
             into[place][gpu_type] = int(_non_negative(f"{name}.{place}.{gpu_type}", count))
+
+
+def _merge_switches(into: Json, name: str, value: object) -> None:
+    if not isinstance(value, dict) or not set(value) <= set(into):
+        raise UnknownSetting(f"'{name}' must be an object of {', '.join(into)}, each true or false")
+    for place, wanted in value.items():
+        if not isinstance(wanted, bool):
+            raise UnknownSetting(f"'{name}.{place}' must be true or false, not {wanted!r}")
+        into[place] = wanted
 
 
 def _merge_buckets(into: Json, value: object) -> None:

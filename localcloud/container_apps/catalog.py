@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000d0c5"
 RESOURCE_GROUP = "devboxgpu-sessions"
+_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
 TENANT = "11111111-1111-1111-1111-111111111111"
 
 
@@ -34,10 +35,12 @@ class Environment:
 
     @property
     def id(self) -> str:
-        return (
-            f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
-            f"/providers/Microsoft.App/managedEnvironments/{self.name}"
-        )
+        return f"{_GROUP}/providers/Microsoft.App/managedEnvironments/{self.name}"
+
+    @property
+    def subnet_id(self) -> str:
+        """The subnet that it lies in where its region is given a virtual network."""
+        return f"{_GROUP}/providers/Microsoft.Network/virtualNetworks/{self.name}/subnets/sessions"
 
 
 CONSUMPTION = ProfileType(

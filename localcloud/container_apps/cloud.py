@@ -20,6 +20,7 @@ from localcloud.container_apps.ports import CheckToken, Machine, Origins, Publis
 from localcloud.container_apps.records import Operation
 from localcloud.container_apps.registry import Registry
 from localcloud.container_apps.store import Store
+from localcloud.container_apps.system_log import SystemLog
 
 _log = logging.getLogger(__name__)
 _FOLDER, _REPLICAS, _DATABASE = "container_apps", "r", "records.sqlite"
@@ -47,6 +48,7 @@ class ContainerAppsCloud:
         self._registry = Registry(Store(state / _FOLDER / _DATABASE))
         self._lifecycle = Lifecycle(registry=self._registry, machine=machine, root=root, announce=self._announce)
         self._exec = ExecServer(registry=self._registry, machine=machine, root=root)
+        self._system_log = SystemLog(registry=self._registry)
         self._handles = Handles(registry=self._registry, lifecycle=self._lifecycle, machine=machine)
         self._arm = ArmServer(
             registry=self._registry,
@@ -64,6 +66,7 @@ class ContainerAppsCloud:
 
     def exec_app(self) -> web.Application:
         app = web.Application()
+        app.router.add_get("/{path:(?i:.*/eventstream)}", self._system_log.handle)
         app.router.add_get("/{path:.*}", self._exec.handle)
         app.on_shutdown.append(self._exec.close)
         return app

@@ -50,3 +50,17 @@ def operation_in_progress(name: str, operation: str) -> ArmError:
         f"Cannot modify a container app '{name}' because there is an active provisioning operation in progress. "
         f"OperationId: '{operation}'",
     )
+
+
+def invalid_image(container: str, image: str, why: str) -> ArmError:
+    """The image is looked at while the PUT waits: reference/azure.md 4.4."""
+    return invalid_field(f"template.containers.{container}.image", f'Invalid value: "{image}": {why}')
+
+
+def invalid_field(field: str, why: str) -> ArmError:
+    return ArmError(
+        400,
+        "InvalidParameterValueInContainerTemplate",
+        f"The following field(s) are either invalid or missing. Field '{field}' is invalid with details: '{why}'.",
+        target=field,
+    )

@@ -10,7 +10,7 @@ from weakref import WeakSet
 from aiohttp import WSCloseCode, web
 
 from localcloud.container_apps import frames
-from localcloud.container_apps.access_tokens import admits
+from localcloud.container_apps.access_tokens import admits, bearer
 from localcloud.container_apps.containers import exec_plan, first_container
 from localcloud.container_apps.exec_relay import Cuts, Relay
 from localcloud.container_apps.faults import number
@@ -69,7 +69,7 @@ class ExecServer:
         if match is None:
             raise Refused(404, "There is nothing at this address.")
         resource_id = app_id(match["subscription"], match["group"], match["app"])
-        uid = admits(_bearer(request), resource_id, key=self._registry.signing_key)
+        uid = admits(bearer(request.headers.get("Authorization", "")), resource_id, key=self._registry.signing_key)
         if uid is None:
             raise Refused(401, "The token is missing, expired, or not for this container app.")
         app = self._registry.apps.get(uid)
@@ -120,11 +120,6 @@ class ExecServer:
         """Start the command in the replica; raises ValueError for unbalanced quotes, CommandNotFound."""
         words = tuple(shlex.split(command)) or (_DEFAULT_COMMAND,)
         return self._machine.open_terminal(exec_plan(app, replica, self._root, words))
-
-
-def _bearer(request: web.Request) -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _names_match(app: App, replica: Replica, match: re.Match[str]) -> bool:

@@ -34,6 +34,8 @@ MEANINGS = {
     "replica_crash": "true: the container ends with exit code 1 as soon as it has started",
     "app_lost": "seconds after its container started at which the app vanishes without a request or an event",
     "list_fails_on_page": "page number (from 1) of an app list that answers 500",
+    "system_log_away": "true: the system log of apps answers 503",
+    "usages_500": "true: the usages of environments answer 500",
     "arm_403": "true: every ARM request answers 403 AuthorizationFailed",
     "latency_s": "seconds that every ARM request waits before anything else",
 }

@@ -133,6 +133,14 @@ class Registry:
             and environment in {None, app.environment}
         )
 
+    def has_free_gpu(self, app: App, gpu_type: str) -> bool:
+        """Shortage and quota look alike from outside: the replica just does not come (reference/azure.md 4.6)."""
+        in_region = self.gpus_in_use(region=app.location, gpu_type=gpu_type)
+        in_environment = self.gpus_in_use(environment=app.environment, gpu_type=gpu_type)
+        return in_region < self.capacity.gpus(app.location, gpu_type) and in_environment < self.capacity.quota(
+            app.environment, gpu_type
+        )
+
     def _signing_key(self, stored: dict[str, Any] | None) -> str:
         if stored:
             return str(stored["key"])

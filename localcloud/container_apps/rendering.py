@@ -119,20 +119,23 @@ def replica(app: App, replica: Replica, origins: Origins) -> Json:
     }
 
 
-def environment(environment: Environment) -> Json:
+def environment(environment: Environment, capacity: Capacity) -> Json:
+    properties: Json = {
+        "provisioningState": "Succeeded",
+        "defaultDomain": f"{environment.name}.localcloud.test",
+        "zoneRedundant": False,
+        "workloadProfiles": [
+            {"name": name, "workloadProfileType": profile.type} for name, profile in environment.profiles.items()
+        ],
+    }
+    if capacity.has_virtual_network(environment.location):
+        properties["vnetConfiguration"] = {"internal": True, "infrastructureSubnetId": environment.subnet_id}
     return {
         "id": environment.id,
         "name": environment.name,
         "type": "Microsoft.App/managedEnvironments",
         "location": environment.location,
-        "properties": {
-            "provisioningState": "Succeeded",
-            "defaultDomain": f"{environment.name}.localcloud.test",
-            "zoneRedundant": False,
-            "workloadProfiles": [
-                {"name": name, "workloadProfileType": profile.type} for name, profile in environment.profiles.items()
-            ],
-        },
+        "properties": properties,
     }
 
 

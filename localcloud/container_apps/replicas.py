@@ -122,20 +122,11 @@ class Replicas:
             return remaining_s
         gpu = None
         if app.gpu_type is not None:
-            if not self._gpu_is_free(app, app.gpu_type):
+            if not self._registry.has_free_gpu(app, app.gpu_type):
                 return math.inf
             broken = self._registry.faults.hit("cpu_only", app.name) is not None
             gpu = gpu_of(replica.name, app.gpu_type, broken=broken)
         return self._save(app, replace(replica, gpu=gpu, phase=Phase.PULLING, phase_at=now()))
-
-    def _gpu_is_free(self, app: App, gpu_type: str) -> bool:
-        """Shortage and quota look alike from outside: the replica just does not come (reference/azure.md 4.6)."""
-        registry, capacity = self._registry, self._registry.capacity
-        in_region = registry.gpus_in_use(region=app.location, gpu_type=gpu_type)
-        in_environment = registry.gpus_in_use(environment=app.environment, gpu_type=gpu_type)
-        return in_region < capacity.gpus(app.location, gpu_type) and in_environment < capacity.quota(
-            app.environment, gpu_type
-        )
 
     def _after(self, app: App, replica: Replica, delay: str, phase: Phase) -> float:
         remaining_s = _remaining(replica.phase_at, self._registry.capacity.seconds(delay))

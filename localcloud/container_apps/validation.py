@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from localcloud.container_apps.catalog import Environment, ProfileType, canonical_location, environment_by_id
-from localcloud.container_apps.errors import ArmError, resource_not_found
+from localcloud.container_apps.errors import ArmError, invalid_field, invalid_image, resource_not_found
+from localcloud.container_apps.image_pull import check_image_pull
 from localcloud.container_apps.records import Json
 from localcloud.container_apps.wire import (
     WireApp,
@@ -67,7 +68,9 @@ def parse_app(body: Json) -> AppSpec:
     profile_name = properties.workload_profile_name or "Consumption"
     profile = _profile(environment, profile_name)
     _check_template(template, profile)
-    _check_secrets(properties.configuration or WireConfiguration(), template)
+    configuration = properties.configuration or WireConfiguration()
+    _check_secrets(configuration, template)
+    check_image_pull(wire, configuration, template.containers or [])
     _check_tags(wire.tags or {})
     sections = body["properties"]
     return AppSpec(
@@ -77,7 +80,7 @@ def parse_app(body: Json) -> AppSpec:
         profile=profile,
         tags=wire.tags or {},
         managed_by=wire.managed_by or None,
-        identity=wire.identity,
+        identity=body.get("identity"),
         kind=wire.kind or None,
         configuration={"activeRevisionsMode": "Single", **_without_nulls(sections.get("configuration") or {})},
         template=_without_nulls(sections["template"]),
@@ -138,13 +141,13 @@ def _check_template(template: WireTemplate, profile: ProfileType) -> None:
     _check_total(profile, sum(cores for cores, _ in sizes), sum(memory for _, memory in sizes))
     _check_scale(template.scale or WireScale())
     if template.revision_suffix and not _SUFFIX.fullmatch(template.revision_suffix):
-        raise _invalid_field("template.revisionSuffix", f"'{template.revision_suffix}' cannot be part of a name")
+        raise invalid_field("template.revisionSuffix", f"'{template.revision_suffix}' cannot be part of a name")
 
 
 def _checked_size(container: WireContainer, profile: ProfileType) -> tuple[float, float]:
     """Check one container and return its cores and GiB; without a wish a GPU container has its whole profile."""
     if not container.name:
-        raise _invalid_field("template.containers.name", "a container needs a name")
+        raise invalid_field("template.containers.name", "a container needs a name")
     if not _IMAGE.fullmatch(container.image or ""):
         raise invalid_image(container.name, container.image or "", "could not parse reference")
     default_cores, default_memory = (profile.cores, profile.memory_gib) if profile.gpu else (0.5, 1.0)
@@ -153,7 +156,7 @@ def _checked_size(container: WireContainer, profile: ProfileType) -> tuple[float
         return resources.cpu or default_cores, default_memory
     match = _MEMORY.fullmatch(resources.memory)
     if match is None:
-        raise _invalid_field(
+        raise invalid_field(
             "template.containers.resources.memory", f"'{resources.memory}' is not an amount such as '56Gi'"
         )
     return resources.cpu or default_cores, float(match.group(1))
@@ -180,9 +183,9 @@ def _check_scale(scale: WireScale) -> None:
     lowest = scale.min_replicas or 0
     highest = max(1, lowest) if scale.max_replicas is None else scale.max_replicas
     if not 0 <= lowest <= highest <= _MOST_REPLICAS or highest == 0:
-        raise _invalid_field("template.scale", f"minReplicas {lowest} and maxReplicas {highest} do not fit each other")
+        raise invalid_field("template.scale", f"minReplicas {lowest} and maxReplicas {highest} do not fit each other")
     if lowest > 1:
-        raise _invalid_field("template.scale.minReplicas", "the local cloud runs one replica an app at most")
+        raise invalid_field("template.scale.minReplicas", "the local cloud runs one replica an app at most")
 
 
 def _check_secrets(configuration: WireConfiguration, template: WireTemplate) -> None:
@@ -212,17 +215,3 @@ def _check_tags(tags: dict[str, str]) -> None:
             raise ArmError(
                 400, "InvalidTagNameLength", f"Tag '{name[:40]}': at most 512 characters a name, 256 a value."
             )
-
-
-def _invalid_field(field: str, why: str) -> ArmError:
-    return ArmError(
-        400,
-        "InvalidParameterValueInContainerTemplate",
-        f"The following field(s) are either invalid or missing. Field '{field}' is invalid with details: '{why}'.",
-        target=field,
-    )
-
-
-def invalid_image(container: str, image: str, why: str) -> ArmError:
-    """The image is looked at while the PUT waits: reference/azure.md 4.4."""
-    return _invalid_field(f"template.containers.{container}.image", f'Invalid value: "{image}": {why}')

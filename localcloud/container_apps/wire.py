@@ -52,8 +52,27 @@ class WireSecret(_Wire, frozen=True):
     key_vault_url: str | None = None
 
 
+class WireRegistry(_Wire, frozen=True):
+    server: str | None = None
+    identity: str | None = None
+    username: str | None = None
+    password_secret_ref: str | None = None
+
+
+class WireIdentitySetting(_Wire, frozen=True):
+    identity: str | None = None
+    lifecycle: str | None = None
+
+
 class WireConfiguration(_Wire, frozen=True):
     secrets: list[WireSecret] | None = None
+    registries: list[WireRegistry] | None = None
+    identity_settings: list[WireIdentitySetting] | None = None
+
+
+class WireIdentity(_Wire, frozen=True):
+    type: str | None = None
+    user_assigned_identities: dict[str, Any] | None = None
 
 
 class WireProperties(_Wire, frozen=True):
@@ -69,7 +88,7 @@ class WireApp(_Wire, frozen=True):
     tags: dict[str, str] | None = None
     managed_by: str | None = None
     kind: str | None = None
-    identity: dict[str, Any] | None = None
+    identity: WireIdentity | None = None
     properties: WireProperties | None = None
 
 

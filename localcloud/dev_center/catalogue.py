@@ -13,6 +13,7 @@ from functools import cache
 from localcloud.identity import people
 from localcloud.identity.people import Person
 
+RESOURCE_GROUP = "devboxgpu-dev-center"
 LOCATION = "westus3"
 POOL = "local-pool"
 CREATED_TIME = "2026-01-05T09:00:00Z"

@@ -1,4 +1,4 @@
-"""The Dev Center stand-in's HTTP side, as azure-developer-devcenter speaks to it.
+"""The Dev Center stand-in's HTTP side, as azure-developer-devcenter speaks to it; beside it, Resource Manager's.
 
 `GET /projects/{project}/administrators` is ours: it stands for the role assignments that make a project administrator.
 """
@@ -12,8 +12,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from localcloud.dev_center import catalogue
+from localcloud.dev_center.resource_manager import ResourceManager, is_resource_manager
 from localcloud.identity.tokens import InvalidToken
-from localcloud.outage import FAULTS_PATH, with_outage
+from localcloud.outage import is_handle, with_outage
 
 AUDIENCE = "https://devcenter.azure.com"
 PAGE_SIZE = 100
@@ -27,9 +28,10 @@ CheckToken = Callable[[str], Awaitable[Mapping[str, object]]]
 class DevCenterService:
     """Answers for Dev Center at `origin`."""
 
-    def __init__(self, *, origin: str, check_token: CheckToken) -> None:
+    def __init__(self, *, origin: str, check_token: CheckToken, check_arm_token: CheckToken) -> None:
         self._origin = origin
         self._check_token = check_token
+        self._check_arm_token = check_arm_token
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._signed_in])
@@ -41,17 +43,19 @@ class DevCenterService:
         add("/projects/{project}/users/{user}/devboxes/{box}", self._dev_box)
         add("/users/{user}/devboxes", self._dev_boxes)
         add("/devboxes", self._dev_boxes)
+        app.add_routes(ResourceManager().routes())
         return with_outage(app)
 
     @web.middleware
     async def _signed_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path == FAULTS_PATH:
+        if is_handle(request.path):
             return await handler(request)
+        check = self._check_arm_token if is_resource_manager(request.path) else self._check_token
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return _refusal(401, "InvalidAuthenticationToken", "a bearer token is needed")
         try:
-            claims = await self._check_token(token.strip())
+            claims = await check(token.strip())
         except InvalidToken as error:
             return _refusal(401, "InvalidAuthenticationToken", error.reason)
         if not request.query.get("api-version"):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from localcloud.dev_center import catalogue as dev_center
 from localcloud.identity import people
 from localcloud.stack.addresses import Addresses
 
@@ -41,6 +42,8 @@ def app_settings(addresses: Addresses, secrets: AppSecrets) -> dict[str, str]:
         "DEVBOXGPU_TOKEN_JWKS_URL": f"{identity}/{people.TENANT}/discovery/v2.0/keys",
         "DEVBOXGPU_TENANT_IDS": people.TENANT,
         "DEVBOXGPU_DEV_CENTER_ENDPOINT": addresses.origin("dev_center"),
+        "DEVBOXGPU_DEV_CENTER_GROUP": dev_center.RESOURCE_GROUP,
+        "DEVBOXGPU_DEV_CENTER_ARM_ENDPOINT": addresses.origin("dev_center"),
         "DEVBOXGPU_PRICES_ENDPOINT": addresses.origin("prices"),
         "DEVBOXGPU_EVENT_TOPIC_ENDPOINT": f"{addresses.origin('event_grid')}/api/events",
         "DEVBOXGPU_EVENT_TOPIC_KEY": secrets.topic_key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -79,28 +80,34 @@ def furthest(one: Phase | None, other: Phase) -> Phase:
     return other if one is None or order.index(other) > order.index(one) else one
 
 
-NO_CAPACITY_SIGNS = (
-    "operation expired",
-    "maximum allowed cores",
-    "max node group size",
-    "quota",
-    "workload profile full",
+_NO_CAPACITY = re.compile(
+    r"""operation\s+expired
+    | maximum\s+allowed\s+(cores|gpus)
+    | max\s+node\s+group\s+size
+    | exceed\w*\s+((?!disk|storage|pull)\w+\s+){0,3}quota(?![\w-])
+    | (?<!disk\s)(?<!storage\s)(?<!pull\s)quota(\s+\w+){0,3}\s*(exceeded|reached|exhausted)
+    | (insufficient|not\s+enough|out\s+of)\s+(\w+\s+){0,3}(quota|capacity)(?![\w-])
+    | (gpu|core|cpu)s?\s+quota(?![\w-])
+    | work\s*load\s*profile\s+(is\s+)?full
+    | no\s*available\s*capacity""",
+    re.IGNORECASE | re.VERBOSE,
 )
+"""Azure's texts for a shortage of GPUs, which has no code of its own (azure.md 4.6). The word quota alone is none: it
+stands in addresses of pages and in names of images."""
 
 
 def says_no_capacity(text: str) -> bool:
-    """Tell whether Azure's words mean that there is no GPU to be had (azure.md 4.6)."""
-    lowered = text.lower()
-    return any(sign in lowered for sign in NO_CAPACITY_SIGNS)
+    """Tell whether Azure's words mean that no GPU could be had: no capacity or no quota, which nobody tells apart."""
+    return _NO_CAPACITY.search(text) is not None
 
 
 def failure_seen(seen: AppSeen) -> Failure | None:
     """Return the failure that Azure itself reports, None while there is hope."""
     if seen.condition is not AppCondition.FAILED:
         return None
-    lowered = seen.detail.lower()
-    if any(sign in lowered for sign in ("operation expired", "maximum allowed cores", "max node group size", "quota")):
+    if says_no_capacity(seen.detail):
         return no_capacity(seen.detail)
+    lowered = seen.detail.lower()
     code = ErrorCode.IMAGE_NOT_PULLED if "image" in lowered or "manifest" in lowered else ErrorCode.CREATION_REJECTED
     message = f"Azure could not start the session's container: {seen.detail or 'no reason given'}"
     return Failure(reason=EndReason.PROVISIONING_FAILED, problem=Problem(code=code, message=message))

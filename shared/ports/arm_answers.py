@@ -7,7 +7,7 @@ from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 
-from shared.domain.provisioning import AppCondition, AppSeen
+from shared.domain.provisioning import AppCondition, AppSeen, says_no_capacity
 from shared.ports.container_apps import AppSpec
 
 THROTTLED_PAUSE_S = 10.0
@@ -65,7 +65,7 @@ def condition_of_replica(replica: Any) -> AppSeen:
     detail = container.running_state_details or properties.running_state_details or ""
     if container.running_state == "Running":
         condition = AppCondition.RUNNING
-    elif properties.running_state == "NotRunning" and "full" in detail.lower():
+    elif properties.running_state == "NotRunning" and says_no_capacity(detail):
         condition = AppCondition.REPLICA_REFUSED
     elif "pull" in detail.lower():
         condition = AppCondition.PULLING

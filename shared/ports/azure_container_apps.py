@@ -19,6 +19,7 @@ from shared.ports.arm_client import asked, container_apps_client, environment_pl
 from shared.ports.container_apps import (
     Accepted,
     AppSpec,
+    ArmUnknown,
     Gone,
     GpuProved,
     Later,
@@ -27,8 +28,11 @@ from shared.ports.container_apps import (
     WayIn,
 )
 from shared.ports.gpu_probe import ask_nvidia_smi
+from shared.ports.system_log import read_troubles
 
 BUSY_PAUSE_S = 2.0
+ADVICE_LIMITS = {"connection_timeout": 2, "read_timeout": 2}
+"""Seconds for what is only advice: a step that asks for it has other work to do in its ten."""
 
 
 class AzureContainerApps:
@@ -152,3 +156,17 @@ class AzureContainerApps:
     def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
         way_in = self._way_in(app, exec_url or self._exec_url(app))
         return way_in if isinstance(way_in, NotYet) else ask_nvidia_smi(way_in)
+
+    def troubles(self, app: str) -> str:
+        try:
+            found = asked(lambda: self._client.container_apps.get(self._group, app, **ADVICE_LIMITS), f"app {app}")
+            endpoint = found.properties.event_stream_endpoint if found is not None else None
+            if not endpoint:
+                return ""
+            issued = asked(
+                lambda: self._client.container_apps.get_auth_token(self._group, app, **ADVICE_LIMITS),
+                f"a token for {app}",
+            )
+            return read_troubles(endpoint, issued.properties.token) if issued is not None else ""
+        except (ArmUnknown, AttributeError):  # the latter: an answer without properties
+            return ""

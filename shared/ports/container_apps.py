@@ -114,4 +114,6 @@ class ContainerApps(Protocol):
         """
 
     def troubles(self, app: str) -> str:
-        """Return what the service's system log says of why the replica does not come; empty where it says nothing."""
+        """Return what the service's system log says of why the replica does not come: its newest words, at most 300
+        characters; empty where it says nothing or cannot be read. Advice for people and for telling failures apart.
+        """

@@ -10,6 +10,8 @@ from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import BearerTokenCredentialPolicy, SansIOHTTPPolicy
 from azure.identity import ManagedIdentityCredential
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 class PlainHttpRefused(Exception):
     """A token would travel unencrypted to another machine."""
@@ -30,7 +32,7 @@ class LoopbackTokenPolicy(SansIOHTTPPolicy[Any, Any]):
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         host = urlsplit(request.http_request.url).hostname
-        if host not in ("127.0.0.1", "localhost", "::1"):
+        if host not in LOOPBACK:
             raise PlainHttpRefused(f"no token is sent to {host} over plain HTTP")
         token = self._credential.get_token(self._scope).token
         request.http_request.headers["Authorization"] = f"Bearer {token}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Lock
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from azure.core import PipelineClient
@@ -12,9 +10,9 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 
-from shared.domain.names import ProjectId, UserId
-from shared.ports.clock import elapsed_s
+from shared.domain.names import ProjectId, UserId, project_id
 from shared.ports.credentials import token_policy
+from shared.ports.remembering import Remembered
 
 SCOPE = "https://devcenter.azure.com/.default"
 API_VERSION = "2023-04-01"
@@ -35,52 +33,58 @@ class Entitlement(Protocol):
     def is_administrator(self, project: ProjectId, user: UserId) -> bool:
         """Tell whether the user administers the project."""
 
+    def projects_of(self, user: UserId) -> list[ProjectId]:
+        """Return the projects in which the user has a usable Dev Box, in order of name."""
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    answer: bool
-    until_s: float
+    def all_projects(self) -> list[ProjectId]:
+        """Return all projects, in order of name. Those whose names cannot be ours are left out, here and above."""
 
 
 class DevCenterEntitlement:
-    """Dev Center's data plane (azure.md 6.5). Answers are remembered for two minutes; failures are not."""
+    """Dev Center's data plane (azure.md 6.5). Answers are remembered for two minutes; failures are not.
+
+    Every question raises EntitlementUnknown where it is not answered.
+    """
 
     def __init__(self, *, endpoint: str, credential: TokenCredential) -> None:
         self._client: PipelineClient[Any, Any] = PipelineClient(
             endpoint, policies=[token_policy(credential, endpoint, SCOPE)]
         )
         self._endpoint = endpoint
-        self._remembered: dict[tuple[str, ProjectId, UserId], _Remembered] = {}
-        self._guard = Lock()
+        self._answers: Remembered[tuple[str, ProjectId, UserId], bool] = Remembered(
+            fresh_s=CACHED_S, usable_s=CACHED_S, again_s=0, unknown=EntitlementUnknown
+        )
+        self._projects: Remembered[UserId | None, list[ProjectId]] = Remembered(
+            fresh_s=CACHED_S, usable_s=CACHED_S, again_s=0, unknown=EntitlementUnknown
+        )
 
     def has_dev_box(self, project: ProjectId, user: UserId) -> bool:
         def ask() -> bool:
             boxes = self._list(f"/projects/{project}/users/{user}/devboxes")
             return any(box.get("provisioningState") in USABLE for box in boxes)
 
-        return self._recall("box", project, user, ask)
+        return self._answers.recall(("box", project, user), ask)
 
     def is_administrator(self, project: ProjectId, user: UserId) -> bool:
         def ask() -> bool:
             return any(entry.get("user") == user for entry in self._list(f"/projects/{project}/administrators"))
 
-        return self._recall("admin", project, user, ask)
+        return self._answers.recall(("admin", project, user), ask)
 
-    def _recall(self, what: str, project: ProjectId, user: UserId, ask: Callable[[], bool]) -> bool:
-        key = (what, project, user)
-        with self._guard:
-            known = self._remembered.get(key)
-        if known is not None and known.until_s > elapsed_s():
-            return known.answer
-        answer = ask()
-        with self._guard:
-            if len(self._remembered) > 50_000:
-                self._remembered.clear()
-            self._remembered[key] = _Remembered(answer, elapsed_s() + CACHED_S)
-        return answer
+    def projects_of(self, user: UserId) -> list[ProjectId]:
+        def ask() -> list[ProjectId]:
+            boxes = self._list(f"/users/{user}/devboxes")
+            return _project_ids(box.get("projectName") for box in boxes if box.get("provisioningState") in USABLE)
+
+        return list(self._projects.recall(user, ask))
+
+    def all_projects(self) -> list[ProjectId]:
+        return list(
+            self._projects.recall(None, lambda: _project_ids(entry.get("name") for entry in self._list("/projects")))
+        )
 
     def _list(self, path: str) -> list[dict[str, Any]]:
-        """Return all pages of a list; an absent project is an empty one, any other failure is unknown."""
+        """Return all pages of a list; of what is absent it is empty, any other failure is unknown."""
         url, found = f"{self._endpoint}{path}?api-version={API_VERSION}", list[dict[str, Any]]()
         while url:
             try:
@@ -90,9 +94,14 @@ class DevCenterEntitlement:
                 answer.raise_for_status()
                 page = answer.json()
                 found += page["value"]
-            except (AzureError, ValueError, KeyError) as error:
+            except (AzureError, ValueError, KeyError, TypeError) as error:
                 raise EntitlementUnknown(f"Dev Center did not answer: {error}") from error
             url = page.get("nextLink") or ""
             if url and not url.startswith(f"{self._endpoint}/"):
                 raise EntitlementUnknown("Dev Center's next page lies at another address")
         return found
+
+
+def _project_ids(names: Iterable[object]) -> list[ProjectId]:
+    found = (project_id(name) for name in names if isinstance(name, str))
+    return sorted({project for project in found if project is not None})

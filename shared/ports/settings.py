@@ -29,6 +29,8 @@ class AppSettings:
     token_jwks_url: str
     tenant_ids: frozenset[str]
     dev_center_endpoint: str
+    dev_center_group: str | None
+    dev_center_arm_endpoint: str
     prices_endpoint: str
     event_topic_endpoint: str | None
     event_topic_key: str | None
@@ -78,10 +80,11 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
     environments = _environments(environ.get("DEVBOXGPU_ENVIRONMENTS") or "{}", faults)
     if faults:
         raise BadSettings("; ".join(faults))
+    arm_endpoint = environ.get("DEVBOXGPU_ARM_ENDPOINT") or "https://management.azure.com"
     return AppSettings(
         tables_connection=environ.get("DEVBOXGPU_TABLES_CONNECTION") or None,
         tables_endpoint=environ.get("DEVBOXGPU_TABLES_ENDPOINT") or None,
-        arm_endpoint=environ.get("DEVBOXGPU_ARM_ENDPOINT") or "https://management.azure.com",
+        arm_endpoint=arm_endpoint,
         subscription_id=environ["DEVBOXGPU_SUBSCRIPTION_ID"],
         resource_group=environ["DEVBOXGPU_RESOURCE_GROUP"],
         environments=environments,
@@ -90,6 +93,8 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         token_jwks_url=environ["DEVBOXGPU_TOKEN_JWKS_URL"],
         tenant_ids=frozenset(part.strip() for part in environ["DEVBOXGPU_TENANT_IDS"].split(",") if part.strip()),
         dev_center_endpoint=environ["DEVBOXGPU_DEV_CENTER_ENDPOINT"].rstrip("/"),
+        dev_center_group=environ.get("DEVBOXGPU_DEV_CENTER_GROUP") or None,
+        dev_center_arm_endpoint=environ.get("DEVBOXGPU_DEV_CENTER_ARM_ENDPOINT") or arm_endpoint,
         prices_endpoint=(environ.get("DEVBOXGPU_PRICES_ENDPOINT") or "https://prices.azure.com").rstrip("/"),
         event_topic_endpoint=environ.get("DEVBOXGPU_EVENT_TOPIC_ENDPOINT") or None,
         event_topic_key=environ.get("DEVBOXGPU_EVENT_TOPIC_KEY") or None,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
+from azure.core.credentials import TokenCredential
+
 from shared.domain.memory import Remembered
 from shared.domain.names import ProjectId
 from shared.domain.placement import Outlook, Place, environments_of
@@ -18,8 +20,8 @@ from shared.ports.clock import utc_now
 from shared.ports.container_apps import ContainerApps
 from shared.ports.entitlement import Entitlement
 from shared.ports.environments import Environments
-from shared.ports.event_topic import EventTopic, NoTopic
-from shared.ports.governance import DevCenterGovernance
+from shared.ports.event_topic import EventGridTopic, EventTopic, NoTopic
+from shared.ports.governance import ArmGovernance, DevCenterGovernance, NoGovernance
 from shared.ports.prices import Prices
 from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
@@ -33,13 +35,13 @@ class World:
     settings: AppSettings
     sessions: Sessions
     apps: ContainerApps
+    environments: Environments
     entitlement: Entitlement
+    governance: DevCenterGovernance
     prices: Prices
     topic: EventTopic
     tokens: Tokens
     now: Callable[[], datetime]
-    environments: Environments
-    governance: DevCenterGovernance
     memory: CapacityMemory
 
     def environment_of(self, session: SessionRow) -> str:
@@ -85,8 +87,6 @@ def world() -> World:
     from shared.ports.credentials import managed_identity
     from shared.ports.entitlement import DevCenterEntitlement
     from shared.ports.environments import AzureEnvironments
-    from shared.ports.event_topic import EventGridTopic
-    from shared.ports.governance import NoGovernance
     from shared.ports.prices import RetailPrices
     from shared.ports.tokens import EntraTokens
 
@@ -94,34 +94,25 @@ def world() -> World:
     credential = managed_identity(settings.identity_client_id)
     tables = connect(connection=settings.tables_connection, endpoint=settings.tables_endpoint, credential=credential)
     tables.create_tables()
-    topic: EventTopic = NoTopic()
-    if settings.event_topic_endpoint:
-        topic = EventGridTopic(
-            endpoint=settings.event_topic_endpoint,
-            key=settings.event_topic_key,
-            credential=credential,
-            platform_name=settings.platform_name,
-        )
     memory = CapacityMemory(tables, utc_now)
     environments = AzureEnvironments(
         credential=credential, endpoint=settings.arm_endpoint, subscription_id=settings.subscription_id
     )
-    apps = AzureContainerApps(
-        credential=credential,
-        endpoint=settings.arm_endpoint,
-        subscription_id=settings.subscription_id,
-        resource_group=settings.resource_group,
-    )
     return World(
         settings=settings,
         sessions=Sessions(tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory)),
+        apps=AzureContainerApps(
+            credential=credential,
+            endpoint=settings.arm_endpoint,
+            subscription_id=settings.subscription_id,
+            resource_group=settings.resource_group,
+        ),
         environments=environments,
-        governance=NoGovernance(),
         memory=memory,
-        apps=apps,
         entitlement=DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential),
+        governance=_governance(settings, credential),
         prices=RetailPrices(settings.prices_endpoint),
-        topic=topic,
+        topic=_topic(settings, credential),
         now=utc_now,
         tokens=EntraTokens(
             issuer=settings.token_issuer,
@@ -129,4 +120,26 @@ def world() -> World:
             jwks_url=settings.token_jwks_url,
             tenants=settings.tenant_ids,
         ),
+    )
+
+
+def _topic(settings: AppSettings, credential: TokenCredential) -> EventTopic:
+    if settings.event_topic_endpoint is None:
+        return NoTopic()
+    return EventGridTopic(
+        endpoint=settings.event_topic_endpoint,
+        key=settings.event_topic_key,
+        credential=credential,
+        platform_name=settings.platform_name,
+    )
+
+
+def _governance(settings: AppSettings, credential: TokenCredential) -> DevCenterGovernance:
+    if settings.dev_center_group is None:
+        return NoGovernance()
+    return ArmGovernance(
+        credential=credential,
+        endpoint=settings.dev_center_arm_endpoint,
+        subscription_id=settings.subscription_id,
+        resource_group=settings.dev_center_group,
     )

@@ -69,7 +69,7 @@ def body(
     resources = {"gpu-t4": (8.0, "56Gi"), "gpu-a100": (24.0, "220Gi"), "Consumption": (0.5, "1Gi")}[profile]
     container: dict[str, Any] = {
         "name": "shell",
-        "image": "acme.azurecr.io/gpu-shell:1",
+        "image": "mcr.microsoft.com/k8se/gpu-quickstart:latest",
         "command": command or SLEEPER,
         "resources": {"cpu": resources[0], "memory": resources[1]},
         **extra.pop("container", {}),

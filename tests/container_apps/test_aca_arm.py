@@ -291,6 +291,28 @@ def test_environments_show_profiles_usages_and_states(cloud: LocalCloud) -> None
     assert listed == list(ENVIRONMENTS)
 
 
+def test_an_environment_lies_in_a_virtual_network_where_its_region_is_given_one(cloud: LocalCloud) -> None:
+    def subnet(region: str) -> str | None:
+        network = cloud.sdk.managed_environments.get(RESOURCE_GROUP, f"gpu-{region}").properties.vnet_configuration
+        return network and network.infrastructure_subnet_id
+
+    assert subnet("westus3") is None
+    cloud.capacity(virtualNetwork={"westus3": True})
+
+    assert (subnet("westus3") or "").endswith("/subnets/sessions")
+    assert subnet("swedencentral") is None
+    cloud.capacity(virtualNetwork={"westus3": False})
+    assert subnet("westus3") is None
+
+
+def test_usages_fail_alone_when_they_are_asked_to(cloud: LocalCloud) -> None:
+    cloud.faults(usages_500={"value": True, "count": 1})
+
+    assert cloud.rest("GET", f"{ENVIRONMENTS['gpu-westus3'].id}")[0] == 200
+    statuses = [cloud.rest("GET", f"{ENVIRONMENTS['gpu-westus3'].id}/usages")[0] for _ in range(2)]
+    assert statuses == [500, 200]
+
+
 def test_a_region_lists_its_profiles_and_usages_without_the_t4_row(cloud: LocalCloud) -> None:
     offered = {found.name: found.properties.gpus for found in cloud.sdk.available_workload_profiles.get("westus3")}
     rows = {row.name.value for row in cloud.sdk.usages.list("westus3")}

@@ -79,7 +79,16 @@ def test_a_switch_that_is_not_understood_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"colour": 1}, {"createSeconds": -1}, {"gpus": {"mars": {"T4": 1}}}, {"throttle": 3}]
+    "knobs",
+    [
+        {"colour": 1},
+        {"createSeconds": -1},
+        {"gpus": {"mars": {"T4": 1}}},
+        {"throttle": 3},
+        {"virtualNetwork": {"mars": True}},
+        {"virtualNetwork": {"westus3": "yes"}},
+        {"virtualNetwork": True},
+    ],
 )
 def test_a_knob_that_is_not_understood_is_refused(cloud: LocalCloud, knobs: dict[str, object]) -> None:
     status, answer, _ = ask("PUT", f"{cloud.arm}/_capacity", knobs)

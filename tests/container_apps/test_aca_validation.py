@@ -18,10 +18,16 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
     max_leaves=4,
 )
+PULLER = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller"
+PULLING = {
+    "registries": [{"server": "acme.azurecr.io", "identity": PULLER}],
+    "identitySettings": [{"identity": PULLER, "lifecycle": "None"}],
+}
+ASSIGNED = {"type": "UserAssigned", "userAssignedIdentities": {PULLER: {}}}
 FULL = body(
-    configuration={"secrets": [{"name": "key", "value": "x"}]},
-    container={"env": [{"name": "K", "secretRef": "key"}], "args": ["a"]},
-    identity={"type": "None"},
+    configuration={"secrets": [{"name": "key", "value": "x"}], **PULLING},
+    container={"image": "acme.azurecr.io/gpu:1", "env": [{"name": "K", "secretRef": "key"}], "args": ["a"]},
+    identity=ASSIGNED,
     managedBy="owner",
 )
 
@@ -61,7 +67,81 @@ def test_names_of_the_right_form_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["nvidia/cuda:12.4.0-base-ubuntu22.04", "localhost:5000/a/b", f"acme.azurecr.io/gpu@sha256:{'a' * 64}", "python"],
+    ["nvidia/cuda:12.4.0-base-ubuntu22.04", "localhost:5000/a/b", f"ghcr.io/acme/gpu@sha256:{'a' * 64}", "python"],
 )
 def test_usual_image_names_are_taken(image: str) -> None:
     assert parse_app(body(container={"image": image})).template["containers"][0]["image"] == image
+
+
+def private(*, image: str = "acme.azurecr.io/gpu:1", **extra: Any) -> dict[str, Any]:
+    return body(container={"image": image}, **extra)
+
+
+def refusal(wish: dict[str, Any]) -> ArmError:
+    with pytest.raises(ArmError) as refused:
+        parse_app(wish)
+    assert refused.value.status == 400
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    "image", ["acme.azurecr.io/gpu:1", "ACME.azurecr.io/gpu", f"acme.azurecr.io/g@sha256:{'b' * 64}"]
+)
+def test_a_private_image_is_taken_with_an_entry_for_its_server(image: str) -> None:
+    assert parse_app(private(image=image, configuration=PULLING, identity=ASSIGNED)).identity == ASSIGNED
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        {},
+        {"registries": None},
+        {"registries": []},
+        {"registries": [{"server": "other.azurecr.io", "identity": PULLER}]},
+    ],
+)
+def test_a_private_image_is_refused_without_an_entry_for_its_server_whatever_the_identity_may(
+    configuration: dict[str, Any],
+) -> None:
+    refused = refusal(private(configuration=configuration, identity=ASSIGNED))
+
+    assert refused.code == "InvalidParameterValueInContainerTemplate"
+    assert "UNAUTHORIZED: authentication required" in refused.message
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        None,
+        {"type": "None"},
+        {"type": "SystemAssigned", "userAssignedIdentities": {PULLER: {}}},
+        {"type": "UserAssigned", "userAssignedIdentities": {f"{PULLER}-of-another": {}}},
+        {"type": "UserAssigned", "userAssignedIdentities": None},
+    ],
+)
+@pytest.mark.parametrize("part", ["registries", "identitySettings"])
+def test_only_an_identity_of_the_app_itself_may_pull(identity: Any, part: str) -> None:
+    refused = refusal(body(configuration={part: PULLING[part]}, identity=identity))
+
+    assert PULLER in refused.message
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        {"registries": [{"identity": PULLER}]},
+        {"registries": [{"server": "acme.azurecr.io", "identity": "system"}]},
+        {"identitySettings": [{"identity": PULLER, "lifecycle": "Sometimes"}]},
+    ],
+)
+def test_registries_and_identity_settings_that_make_no_sense_are_refused(configuration: dict[str, Any]) -> None:
+    assert refusal(body(configuration=configuration, identity=ASSIGNED)).message
+
+
+def test_the_apps_own_identity_may_pull_where_it_has_one() -> None:
+    wish = private(
+        configuration={"registries": [{"server": "acme.azurecr.io", "identity": "system"}]},
+        identity={"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {PULLER.upper(): {}}},
+    )
+
+    assert parse_app(wish).configuration["registries"]

@@ -154,15 +154,15 @@ class Plane:
         self.world = World(
             settings=parse({**ENVIRONMENT, **settings}),
             sessions=Sessions(self.tables, clock.now, self._outlook),
-            environments=self.environments,
             memory=self.memory,
             apps=self.azure,
+            environments=self.environments,
             entitlement=self.entitlement,
+            governance=self.governance,
             prices=self.prices,
             topic=self.topic,
             tokens=NamedTokens(),
             now=clock.now,
-            governance=self.governance,
         )
         caller.plane = self
 

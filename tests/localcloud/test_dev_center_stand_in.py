@@ -2,6 +2,8 @@
 
 import pytest
 
+from localcloud.container_apps.catalog import SUBSCRIPTION
+from localcloud.dev_center.catalogue import RESOURCE_GROUP
 from localcloud.dev_center.web import DevCenterService
 from localcloud.identity import people
 from localcloud.identity.tokens import InvalidToken
@@ -9,20 +11,39 @@ from localcloud.identity.tokens import InvalidToken
 API = "api-version=2023-04-01"
 
 
-@pytest.fixture
-def dev_center(server):
+PROJECTS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.DevCenter/projects"
+ARM_API = "api-version=2026-01-01-preview"
+
+
+def accepts(good):
     async def check(token):
-        if token != "good":
+        if token != good:
             raise InvalidToken("it is not good")
         return {"oid": people.object_id("alice")}
 
-    return server.serve(lambda origin: DevCenterService(origin=origin, check_token=check).app())
+    return check
+
+
+@pytest.fixture
+def dev_center(server):
+    def make(origin):
+        return DevCenterService(origin=origin, check_token=accepts("good"), check_arm_token=accepts("good-for-arm"))
+
+    return server.serve(lambda origin: make(origin).app())
 
 
 @pytest.fixture
 def ask_dev_center(dev_center, fetch):
     def send(path, query=API):
         return fetch("GET", f"{dev_center}{path}?{query}", Authorization="Bearer good")
+
+    return send
+
+
+@pytest.fixture
+def ask_arm(dev_center, fetch):
+    def send(path, *, method="GET", query=ARM_API, token="good-for-arm"):
+        return fetch(method, f"{dev_center}{path}?{query}", Authorization=f"Bearer {token}")
 
     return send
 
@@ -125,3 +146,76 @@ def test_an_outage_without_a_count_lasts_until_it_is_cleared(dev_center, ask_dev
 def test_an_outage_that_makes_no_sense_is_refused_and_changes_nothing(dev_center, ask_dev_center, fetch, switch):
     assert fetch("PUT", f"{dev_center}/_faults", switch)[0] == 400
     assert ask_dev_center("/projects")[0] == 200
+
+
+SETTINGS = {"serverlessGpuSessionsMode": "AutoDeploy", "maxConcurrentSessionsPerProject": 3}
+POLICY = {"statusModifiable": "NotModifiable", "defaultStatus": "Disabled", "odd": ["kept", 1]}
+
+
+def test_a_project_says_nothing_of_gpu_sessions_until_it_is_told_to(ask_arm):
+    status, project = ask_arm(f"{PROJECTS}/demo")
+
+    assert (status, project["name"], project["type"]) == (200, "demo", "Microsoft.DevCenter/projects")
+    assert "serverlessGpuSessionsSettings" not in project["properties"]
+    status, inherited = ask_arm(f"{PROJECTS}/demo/getInheritedSettings", method="POST")
+    assert status == 200
+    assert "serverlessGpuSessionsSettings" not in inherited
+
+
+def test_settings_and_policy_are_served_as_they_are_given_until_they_are_cleared(dev_center, ask_arm, fetch):
+    wanted = {"project": "demo", "serverlessGpuSessionsSettings": SETTINGS, "policy": POLICY}
+    assert fetch("PUT", f"{dev_center}/_governance", wanted)[0] == 200
+
+    told = {"serverlessGpuSessionsSettings": SETTINGS, "policy": POLICY}
+    nothing = {"serverlessGpuSessionsSettings": None, "policy": None}
+    assert fetch("GET", f"{dev_center}/_governance")[1] == {"demo": told, "other": nothing}
+    assert ask_arm(f"{PROJECTS}/demo")[1]["properties"]["serverlessGpuSessionsSettings"] == SETTINGS
+    inherited = ask_arm(f"{PROJECTS.upper()}/Demo/GETINHERITEDSETTINGS", method="POST")[1]
+    assert inherited["serverlessGpuSessionsSettings"] == POLICY
+    assert "serverlessGpuSessionsSettings" not in ask_arm(f"{PROJECTS}/other")[1]["properties"]
+
+    assert fetch("PUT", f"{dev_center}/_governance", {"project": "demo", "policy": POLICY})[0] == 200
+    assert "serverlessGpuSessionsSettings" not in ask_arm(f"{PROJECTS}/demo")[1]["properties"]
+    assert fetch("DELETE", f"{dev_center}/_governance")[1] == {"demo": nothing, "other": nothing}
+    assert "serverlessGpuSessionsSettings" not in ask_arm(f"{PROJECTS}/demo/getInheritedSettings", method="POST")[1]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{}, [], {"project": "nowhere"}, {"project": "demo", "policy": "none"}, {"project": "demo", "colour": 1}],
+)
+def test_governance_that_makes_no_sense_is_refused_and_changes_nothing(dev_center, fetch, wanted):
+    before = fetch("GET", f"{dev_center}/_governance")[1]
+
+    assert fetch("PUT", f"{dev_center}/_governance", wanted)[0] == 400
+    assert fetch("GET", f"{dev_center}/_governance")[1] == before
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (f"{PROJECTS}/nowhere", "ResourceNotFound"),
+        (PROJECTS.replace(RESOURCE_GROUP, "elsewhere") + "/demo", "ResourceGroupNotFound"),
+        (PROJECTS.replace(SUBSCRIPTION, "s") + "/demo", "SubscriptionNotFound"),
+    ],
+)
+def test_resource_manager_says_what_is_missing(ask_arm, path, code):
+    status, body = ask_arm(path)
+
+    assert (status, body["error"]["code"]) == (404, code)
+
+
+def test_resource_manager_has_tokens_and_versions_of_its_own(ask_arm, ask_dev_center):
+    assert ask_arm(f"{PROJECTS}/demo", token="good")[0] == 401
+    assert ask_dev_center(f"{PROJECTS}/demo")[0] == 401
+    assert ask_arm(f"{PROJECTS}/demo", query="")[1]["error"]["code"] == "MissingApiVersionParameter"
+    assert ask_arm(f"{PROJECTS}/demo", query="api-version=2025-02-01")[1]["error"]["code"] == (
+        "NoRegisteredProviderFound"
+    )
+
+
+def test_the_handles_answer_through_an_outage(dev_center, ask_dev_center, fetch):
+    fetch("PUT", f"{dev_center}/_faults", {"status": 503, "count": 1})
+
+    assert fetch("GET", f"{dev_center}/_governance")[0] == 200
+    assert [ask_dev_center("/projects")[0] for _ in range(2)] == [503, 200]

@@ -1,13 +1,33 @@
-"""The local cloud without the functions host: real storage, ARM and identity for the adapters."""
+"""The local cloud without the functions host, a service that says what a test wants, and the clock of what is known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from port_harness import Scripted
 
 from localcloud.stack import LocalCloud
+
+
+@pytest.fixture
+def service() -> Iterator[Scripted]:
+    scripted = Scripted()
+    yield scripted
+    scripted.stop()
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return what moves the clock by which adapters remember, in seconds."""
+    at = [1000.0]
+
+    def move(seconds: float) -> None:
+        at[0] += seconds
+
+    monkeypatch.setattr("shared.ports.remembering.elapsed_s", lambda: at[0])
+    return move
 
 
 @pytest.fixture(scope="session")

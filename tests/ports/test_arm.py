@@ -6,41 +6,33 @@ import json
 import threading
 import uuid
 from types import SimpleNamespace
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
-from azure.core.credentials import AccessToken
+from port_harness import SUBSCRIPTION, AnyToken, ManagedIdentity, clear, put
+from websockets.sync.client import connect
 
 from localcloud.stack import LocalCloud
 from shared.domain.errors import ErrorCode
 from shared.domain.pricing import SHAPES, GpuType
 from shared.domain.provisioning import AppCondition, Failure
 from shared.domain.settings import PRESET_IMAGE
+from shared.ports.arm_answers import app_body
 from shared.ports.azure_container_apps import AzureContainerApps
 from shared.ports.container_apps import Accepted, AppSpec, ArmUnknown, Gone, GpuProved, Later, NoGpu, NotYet, WayIn
 from shared.ports.credentials import LoopbackTokenPolicy, PlainHttpRefused
 from shared.ports.gpu_probe import verdict
 
 pytestmark = pytest.mark.stack
-SUBSCRIPTION, GROUP = "00000000-0000-0000-0000-00000000d0c5", "devboxgpu-sessions"
+GROUP = "devboxgpu-sessions"
 ENVIRONMENT = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.App/managedEnvironments/gpu-westus3"
 )
 
 
-class ManagedIdentity:
-    """The control plane's own identity at the stand-in, asked as azure-identity does."""
-
-    def __init__(self, cloud: LocalCloud) -> None:
-        self._url = (
-            f"{cloud.endpoints['identity']}/msi/token?api-version=2019-08-01&resource=https://management.azure.com"
-        )
-        self._header = (cloud.state / "identity-header.secret").read_text().strip()
-
-    def get_token(self, *_: str, **__: object) -> AccessToken:
-        with urlopen(Request(self._url, headers={"X-IDENTITY-HEADER": self._header})) as answer:
-            told = json.load(answer)
-        return AccessToken(told["access_token"], int(told["expires_on"]))
+PULLER = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/acme/providers/Microsoft.ManagedIdentity/userAssignedIdentities/p"
+)
 
 
 @pytest.fixture
@@ -60,23 +52,21 @@ def name() -> str:
 
 
 def set_faults(cloud: LocalCloud, faults: dict | None) -> None:
-    method = "DELETE" if faults is None else "PUT"
-    body = None if faults is None else json.dumps(faults).encode()
-    headers = {"Content-Type": "application/json"}
-    urlopen(Request(f"{cloud.endpoints['arm']}/_faults", data=body, method=method, headers=headers)).close()
+    url = f"{cloud.endpoints['arm']}/_faults"
+    clear(url) if faults is None else put(url, faults)
 
 
-def spec(name: str) -> AppSpec:
+def spec(name: str, **more: str) -> AppSpec:
     shape = SHAPES[GpuType.T4]
     return AppSpec(
         name=name,
         region="westus3",
         environment_id=ENVIRONMENT,
         profile=shape.profile,
-        image=PRESET_IMAGE,
         cpu=float(shape.vcpu),
         memory_gib=shape.memory_gib,
         tags={"devboxgpu-session": name},
+        **{"image": PRESET_IMAGE, **more},
     )
 
 
@@ -89,8 +79,19 @@ def until(ask, wanted):
     raise AssertionError(f"never came: last seen {seen}")
 
 
-def running(apps: AzureContainerApps, name: str):
-    assert apps.create(spec(name)) == Accepted()
+def printed_by(way_in: WayIn, command: str) -> str:
+    """Run a command in the container and return what it printed."""
+    url = f"{way_in.exec_url}?command={command}"
+    headers = {"Authorization": f"Bearer {way_in.token}"}
+    printed = b""
+    with connect(url, additional_headers=headers, compression=None, proxy=None) as socket:
+        for frame in socket:
+            printed += frame[2:] if frame[:1] == b"\x00" else b""
+    return printed.decode()
+
+
+def running(apps: AzureContainerApps, name: str, **more: str):
+    assert apps.create(spec(name, **more)) == Accepted()
     return until(lambda: apps.look(name), lambda seen: getattr(seen, "condition", None) is AppCondition.RUNNING)
 
 
@@ -149,6 +150,39 @@ def test_an_image_that_cannot_be_pulled_is_a_failure_with_azures_words(apps, nam
     assert "UNAUTHORIZED" in outcome.problem.message
 
 
+def test_a_private_image_is_pulled_by_an_identity_that_the_container_never_sees(apps, name, cloud):
+    seen = running(apps, name, image="acme.azurecr.io/gpu:1", registry="acme.azurecr.io", pull_identity=PULLER)
+
+    found = apps._client.container_apps.get(GROUP, name)
+    assert found.identity.type == "UserAssigned"
+    assert list(found.identity.user_assigned_identities) == [PULLER]
+    configuration = found.properties.configuration
+    assert [(entry.server, entry.identity) for entry in configuration.registries] == [("acme.azurecr.io", PULLER)]
+    assert [(entry.identity, entry.lifecycle) for entry in configuration.identity_settings] == [(PULLER, "None")]
+    variables = printed_by(apps.way_in(name), "env")
+    assert "CONTAINER_APP_NAME" in variables
+    assert "IDENTITY" not in variables
+    assert PULLER not in variables
+    assert seen.replica_started_at is not None
+    assert apps.delete(name) == Accepted()
+
+
+@pytest.mark.parametrize("half", [{"registry": "acme.azurecr.io"}, {"pull_identity": "/id"}, {}])
+def test_a_private_image_that_nobody_signs_in_for_is_refused(apps, name, half):
+    outcome = apps.create(spec(name, image="acme.azurecr.io/gpu:1", **half))
+
+    assert isinstance(outcome, Failure)
+    assert outcome.problem.code is ErrorCode.IMAGE_NOT_PULLED
+    assert "UNAUTHORIZED" in outcome.problem.message
+
+
+def test_without_a_pull_identity_the_body_says_nothing_of_one():
+    body = app_body(spec("dbg-plain"))
+
+    assert "identity" not in body
+    assert body["properties"]["configuration"] == {"activeRevisionsMode": "Single"}
+
+
 @pytest.mark.parametrize("fault", ["arm_403", "status_500", "html_503"])
 def test_an_app_that_cannot_be_asked_for_is_unknown_and_never_gone(apps, name, cloud, fault):
     running(apps, name)
@@ -160,6 +194,22 @@ def test_an_app_that_cannot_be_asked_for_is_unknown_and_never_gone(apps, name, c
 
     set_faults(cloud, None)
     assert apps.delete(name) == Accepted()
+
+
+def test_an_app_is_surely_gone_only_while_its_environment_can_be_read_wherever_it_lies(service):
+    elsewhere = ENVIRONMENT.replace(GROUP, "theirs")
+    apps = AzureContainerApps(
+        credential=AnyToken(), endpoint=service.origin, subscription_id=SUBSCRIPTION, resource_group=GROUP
+    )
+    service.says("GET", elsewhere, {"name": "gpu-westus3"})
+
+    assert apps.surely_gone("dbg-gone", elsewhere)
+    assert service.asked[-1] == ("GET", elsewhere)
+    service.says("GET", elsewhere, b"<html>", 503)
+    with pytest.raises(ArmUnknown):
+        apps.surely_gone("dbg-gone", elsewhere)
+    with pytest.raises(ArmUnknown):
+        apps.surely_gone("dbg-gone", "/environments/one")
 
 
 def test_a_container_without_a_gpu_is_told_from_one_that_cannot_be_asked_yet(apps, name, cloud):

@@ -29,6 +29,15 @@ def test_the_sample_names_every_setting_that_the_code_reads_and_no_other():
     assert read == {name for name in SAMPLE if name.startswith(("DEVBOXGPU_", "AZURE_"))}
 
 
+def test_dev_center_is_asked_where_its_group_is_named_and_beside_the_container_apps_unless_said_otherwise():
+    assert parse(SAMPLE).dev_center_group is None
+    assert parse(SAMPLE).dev_center_arm_endpoint == parse(SAMPLE).arm_endpoint
+
+    read = parse({**SAMPLE, "DEVBOXGPU_DEV_CENTER_GROUP": "dc", "DEVBOXGPU_DEV_CENTER_ARM_ENDPOINT": "https://other"})
+
+    assert (read.dev_center_group, read.dev_center_arm_endpoint) == ("dc", "https://other")
+
+
 def test_all_faults_are_named_together_with_what_is_wanted():
     wrong = {**SAMPLE, "DEVBOXGPU_TENANT_IDS": "", "DEVBOXGPU_LEASE_SECONDS": "soon", "DEVBOXGPU_ENVIRONMENTS": "[1]"}
 

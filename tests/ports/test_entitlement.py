@@ -1,0 +1,107 @@
+"""Who has a Dev Box where, asked of Dev Center's data plane; what it does not answer is unknown."""
+
+from __future__ import annotations
+
+import pytest
+from port_harness import AnyToken, ManagedIdentity, clear, put
+
+from localcloud.identity import people
+from shared.domain.names import ProjectId, UserId
+from shared.ports.entitlement import DevCenterEntitlement, EntitlementUnknown
+
+USER = UserId("a0000000-0000-4000-8000-000000000001")
+BOXES = f"/users/{USER}/devboxes"
+
+
+def box(project: object, state: str = "Succeeded") -> dict:
+    return {"name": "box", "projectName": project, "provisioningState": state}
+
+
+@pytest.fixture
+def entitlement(service) -> DevCenterEntitlement:
+    return DevCenterEntitlement(endpoint=service.origin, credential=AnyToken())
+
+
+def test_a_users_projects_are_those_with_a_usable_dev_box_each_once(entitlement, service):
+    first = [box("demo"), box("Demo"), box("failed", "Failed"), box("gone", "Deleting")]
+    service.says("GET", BOXES, {"value": first, "nextLink": f"{service.origin}/second"})
+    service.says(
+        "GET", "/second", {"value": [box("ai-lab", "ProvisionedWithWarning"), box("no.id_of ours"), box(None)]}
+    )
+
+    assert entitlement.projects_of(USER) == ["ai-lab", "demo"]
+
+
+def test_all_projects_are_listed_without_names_that_cannot_be_ours(entitlement, service):
+    service.says(
+        "GET", "/projects", {"value": [{"name": "other"}, {"name": "DEMO"}, {"name": "a_b"}, {"name": "x"}, {}]}
+    )
+
+    assert entitlement.all_projects() == ["demo", "other"]
+
+
+def test_what_dev_center_does_not_know_has_no_projects(entitlement):
+    assert entitlement.projects_of(USER) == []
+    assert entitlement.all_projects() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": {}}, 500),
+        (b"<html>", 503),
+        (b"<html>", 200),
+        ({"error": {}}, 403),
+        ([], 200),
+        ({}, 200),
+        ({"value": None}, 200),
+        ({"value": [], "nextLink": "https://elsewhere.example/next"}, 200),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_unknown(entitlement, service, body, status):
+    for end in (BOXES, "/projects"):
+        service.says("GET", end, body, status)
+
+    for ask in (lambda: entitlement.projects_of(USER), entitlement.all_projects):
+        with pytest.raises(EntitlementUnknown):
+            ask()
+
+
+def test_answers_are_remembered_for_two_minutes_and_failures_are_not(entitlement, service, pass_time):
+    service.says("GET", BOXES, b"<html>", 503)
+    with pytest.raises(EntitlementUnknown):
+        entitlement.projects_of(USER)
+    service.says("GET", BOXES, {"value": [box("demo")]})
+    entitlement.projects_of(USER).clear()
+
+    assert entitlement.projects_of(USER) == ["demo"]
+    assert len(service.asked) == 2
+    service.says("GET", BOXES, b"<html>", 503)
+    pass_time(121)
+    with pytest.raises(EntitlementUnknown):
+        entitlement.projects_of(USER)
+
+
+@pytest.mark.stack
+def test_the_stand_ins_people_are_where_they_belong(cloud):
+    dev_center = cloud.endpoints["devCenter"]
+
+    def fresh() -> DevCenterEntitlement:
+        identity = ManagedIdentity(cloud, "https://devcenter.azure.com")
+        return DevCenterEntitlement(endpoint=dev_center, credential=identity)
+
+    def person(name: str) -> UserId:
+        return UserId(people.object_id(name))
+
+    entitlement = fresh()
+    assert [entitlement.projects_of(person(name)) for name in ("alice", "erin", "dave")] == [["demo"], ["other"], []]
+    assert entitlement.all_projects() == ["demo", "other"]
+    assert entitlement.has_dev_box(ProjectId("demo"), person("alice"))
+    assert not entitlement.has_dev_box(ProjectId("other"), person("alice"))
+    assert entitlement.is_administrator(ProjectId("demo"), person("carol"))
+    put(f"{dev_center}/_faults", {"status": 503})
+    try:
+        with pytest.raises(EntitlementUnknown):
+            fresh().projects_of(person("alice"))
+    finally:
+        clear(f"{dev_center}/_faults")
