@@ -10,6 +10,7 @@ import click
 from devboxgpu import __version__
 from devboxgpu.commands.gpus import gpus
 from devboxgpu.commands.local import local
+from devboxgpu.commands.project import project
 from devboxgpu.commands.run import run
 from devboxgpu.commands.sessions import sessions
 from devboxgpu.commands.shell import shell
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for verb in (shell, run, sessions, gpus, whoami, local):
+for verb in (shell, run, sessions, gpus, project, whoami, local):
     cli.add_command(verb)
 
 
@@ -45,7 +46,10 @@ def _gives_remote_code(arguments: list[str]) -> bool:
     if command is None:
         return False
     # The words may be wrong, and are read all the same: the answer decides the exit code that says so.
-    words = command.make_context(command.name, arguments[1:], resilient_parsing=True, ignore_unknown_options=True)
+    group = click.Context(cli, **cli.context_settings)
+    words = command.make_context(
+        command.name, arguments[1:], parent=group, resilient_parsing=True, ignore_unknown_options=True
+    )
     return not words.params.get("dry_run")
 
 
