@@ -35,6 +35,8 @@ class FakeControlPlane:
     line_stands_still: bool = False
     """The last of these places is not left."""
     regions_without_gpu: set[str] = field(default_factory=set)
+    fallback: str | None = None
+    """The GPU type that is tried after the first try, when that failed."""
     joinable: str | None = None
     """The session that shells may join."""
     other_shells: int = 0
@@ -187,6 +189,8 @@ class FakeControlPlane:
 
     def _operation(self) -> Answer:
         assert self.shell is not None
+        if self._tries and self.fallback is not None:
+            self.shell["gpuType"] = self.fallback
         answer: dict[str, object] = {"id": "op-1", "status": "Running", "gpuType": self.shell["gpuType"]}
         if self._waits and self.line:
             return 200, answer | self._place_in_line(), {"Retry-After-Ms": "20"}

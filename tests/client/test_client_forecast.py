@@ -7,6 +7,9 @@ import json
 import pytest
 from conftest import Terminal
 
+from devboxgpu.commands.forecast import GOOD_VERDICTS, sentence
+from devboxgpu.wire_opening import Decision
+
 
 def test_a_gpu_that_is_free_is_said_with_price_and_time(terminal: Terminal) -> None:
     done = terminal.run("shell", "--dry-run")
@@ -63,6 +66,13 @@ def test_programs_get_the_decision_as_it_came(terminal: Terminal, wait: str, cod
     assert decision["decision"] == ("wait" if code == 0 else "refuse")
     assert decision["price"] == {"amountPerHour": "1.5588", "currency": "USD"}
     assert done.returncode == code
+
+
+def test_a_decision_of_the_future_is_not_taken_for_a_good_one() -> None:
+    assert sentence(Decision.read({"decision": "perhaps"})) == (
+        "'perhaps' is a decision that this devboxgpu does not know, update it"
+    )
+    assert "perhaps" not in GOOD_VERDICTS
 
 
 def test_a_part_of_the_decision_can_be_picked(terminal: Terminal) -> None:

@@ -266,7 +266,7 @@ def test_a_change_is_not_written_over_somebody_elses(terminal: Terminal) -> None
     done = terminal.run("project", "set", "--max-concurrent", "8")
 
     assert (done.stdout, done.returncode) == (b"", 1)
-    assert b"ConditionNotMet: the settings of demo were changed by somebody else" in done.stderr
+    assert b"ConditionNotMet: the settings of demo are not those any more that were read" in done.stderr
     assert b"repeat the command (request req-7)" in done.stderr
 
 

@@ -145,6 +145,16 @@ def test_a_try_that_failed_is_told_with_the_next_one(terminal: Terminal) -> None
     assert sum("GPU assigned" in line for line in lines) == 1
 
 
+def test_another_gpu_than_the_first_choice_is_named(terminal: Terminal) -> None:
+    terminal.plane.regions_without_gpu = {"westus3"}
+    terminal.plane.fallback = "A100"
+
+    lines = terminal.run("run", "true").stderr.decode().splitlines()
+
+    assert "devboxgpu: attempt 2 in swedencentral with A100: westus3/T4 had no GPU" in lines
+    assert any(line.startswith("devboxgpu: GPU checked (") and "demo · A100" in line for line in lines)
+
+
 def test_a_failed_try_is_told_on_a_terminal_too(terminal: Terminal) -> None:
     terminal.plane.regions_without_gpu = {"westus3"}
     screen = terminal.spawn("run", "true")

@@ -95,8 +95,8 @@ def _refusal(refused: RefusedError, project: str) -> RefusedError:
     """The refusal in this verb's words where its own would send the person elsewhere or say everything twice."""
     if refused.status == 412:
         message = (
-            f"the settings of {project} were changed by somebody else since they were read, and were not written; "
-            "look at them with 'devboxgpu project show', and repeat the command"
+            f"the settings of {project} are not those any more that were read (somebody changed them meanwhile, or the "
+            "answer to this command's own change was lost): look at 'devboxgpu project show' and repeat the command"
         )
         return RefusedError(message, status=412, code=refused.code, request_id=refused.request_id)
     if refused.status == 400 and refused.details:

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import click
 
 from devboxgpu.commands.setting_options import PLAIN
+from devboxgpu.wording import printable
 
 Json = Mapping[str, Any]
 
@@ -73,7 +74,7 @@ def _gpu_types(
     by_type = {entry["type"]: dict(entry) for entry in entries}
     for gpu_type in (*(cap["type"] for cap in caps), *(fallback or ())):
         if gpu_type not in by_type:
-            known = ",".join(by_type)
+            known = printable(",".join(by_type))
             raise click.UsageError(f"{gpu_type} is not among the project's GPU types ({known}): add it by --gpu-types")
     for cap in caps:
         by_type[cap["type"]] |= cap
