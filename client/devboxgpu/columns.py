@@ -90,7 +90,7 @@ def _budget(project: Json) -> str:
     budget = mapping_of(project, "budget")
     spent, most = Money.read(budget, "spent"), Money.read(budget, "monthlyAmount")
     if most is None:
-        return "none"
+        return "no budget"
     return f"{money(spent) if spent is not None else 'unknown'} of {money(most)}"
 
 

@@ -373,3 +373,7 @@ def test_settings_without_a_tag_are_not_patched(terminal: Terminal, monkeypatch:
     assert done.returncode == 1
     assert b"without an ETag" in done.stderr
     assert not terminal.plane.made("PATCH", "")
+
+
+def test_a_project_without_a_budget_is_not_said_to_have_spent_nothing(terminal: Terminal) -> None:
+    assert terminal.run("project", "list").stdout.decode().splitlines()[1].endswith("no budget")
