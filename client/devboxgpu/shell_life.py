@@ -158,7 +158,7 @@ class ShellLife:
     def _forward_interrupt(self, piped: PipedSession, count: int) -> None:
         piped.interrupt()
         if count > 1:
-            self._notices.say("Ctrl-C went to the remote command; once more disconnects and stops the session")
+            self._notices.say("Ctrl-C went to the remote command; once more disconnects")
 
     def _keep_lease(self, shell: Shell) -> None:
         loop = asyncio.get_running_loop()

@@ -31,7 +31,7 @@ def shell(
 ) -> int:
     """Open a shell on a GPU; its session is stopped when you leave it, unless other shells of yours are in it.
 
-    Keys after Enter: ~. disconnects and stops the session (exit code 125), ~? lists the keys. While the session is
+    Keys after Enter: ~. disconnects (exit code 125), ~? lists the keys. While the session waits or is
     made ready, Ctrl-C cancels it. When standard input is not a terminal it is the script that the shell runs:
 
     \b
