@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.memory import Remembered, likely_short
-from shared.domain.pricing import GpuType
+from shared.domain.pricing import GpuType, Rate
 from shared.domain.settings import GpuSettings
 
 
@@ -24,10 +24,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What is known of Azure without asking it: GPUs that the quota leaves, and what earlier sessions met."""
+    """What is known of Azure without asking it: GPUs that the quota leaves, what earlier sessions met, list prices."""
 
     free: Mapping[Place, int] = field(default_factory=dict)
     memory: Mapping[Place, Remembered] = field(default_factory=dict)
+    rates: Mapping[Place, Rate] = field(default_factory=dict)
 
     def is_doubtful(self, place: Place, now: datetime) -> bool:
         return self.free.get(place, 1) <= 0 or likely_short(self.memory.get(place), now)

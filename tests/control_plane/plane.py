@@ -167,7 +167,7 @@ class Plane:
         caller.plane = self
 
     def _outlook(self, settings: GpuSettings) -> Outlook:
-        return outlook_of(settings, self.world.settings, self.environments, self.memory)
+        return outlook_of(settings, self.world.settings, self.environments, self.memory, self.prices)
 
     async def call(
         self,
