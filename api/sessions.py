@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from api.call import Call, Reply
-from api.views import CLOSE, OPEN, STOP, STOP_POLL_MS, monitor_headers, operation_view, poll_ms, session_view
+from api.monitors import CLOSE, OPEN, STOP, STOP_POLL_MS, monitor_headers, operation_view, poll_ms
+from api.views import session_view
 from api.wire import SessionList, SessionView, StopSessionRequest
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Refused

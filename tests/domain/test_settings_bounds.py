@@ -27,7 +27,10 @@ from shared.domain.settings_bounds import settings_problems
 from shared.domain.settings_reading import read_settings
 
 BOUNDS = SettingsBounds(
-    shortest_minutes=1, regions=frozenset({"westus3", "eastus"}), subscription_id="Sub-1", has_pull_identity=True
+    shortest_minutes=1,
+    regions=frozenset({"westus3", "eastus"}),
+    subscription_id="Sub-1",
+    has_pull_identity=True,
 )
 PROVIDERS = "/subscriptions/sub-1/resourceGroups/group.One/providers"
 ENVIRONMENT = f"{PROVIDERS}/Microsoft.App/managedEnvironments/one"
