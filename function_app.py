@@ -10,7 +10,18 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import admission, handover, holding, keeping, provisioning, settlement, stopping, waking
+from activities import (
+    admission,
+    handover,
+    holding,
+    keeping,
+    promoting,
+    provisioning,
+    settlement,
+    stopping,
+    waiting,
+    waking,
+)
 from api import bridge
 from api.operations import OPERATIONS, Operation
 from orchestrators.session import drive_session
@@ -47,16 +58,28 @@ def activity(step: Step, body: Callable[[dict[str, Any], Any], dict[str, Any]]) 
     app.function_name(step.value)(app.activity_trigger(input_name="order", activity=step.value)(run))
 
 
+def ledger_activity(step: Step, body: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
+    """Register a step that may promote sessions out of the line: their drivers are woken when it is done."""
+
+    async def run(order: dict, client: str) -> dict:  # type: ignore[type-arg]
+        return await promoting.carry_out(body, order, world(), DurableDrivers(client))
+
+    run.__name__ = step.value
+    bound = app.durable_client_input(client_name="client")(run)
+    app.function_name(step.value)(app.activity_trigger(input_name="order", activity=step.value)(bound))
+
+
 for entry in OPERATIONS:
     operation(entry)
 
 app.function_name(DRIVE_SESSION)(app.orchestration_trigger(context_name="context")(drive_session))
 
-activity(Step.ADMIT, admission.admit_session)
+ledger_activity(Step.ADMIT, admission.admit_session)
+ledger_activity(Step.WAIT, waiting.wait_in_line)
 activity(Step.CREATE, provisioning.create_app)
-activity(Step.LOOK, provisioning.look_at_app)
+ledger_activity(Step.LOOK, provisioning.look_at_app)
 activity(Step.TEND, holding.tend_session)
-activity(Step.REMOVE, stopping.remove_app)
+ledger_activity(Step.REMOVE, stopping.remove_app)
 activity(Step.SETTLE, settlement.settle_session)
 
 

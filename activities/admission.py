@@ -1,70 +1,51 @@
-"""Admission: the one transaction in which a session gets its place in the ledger, or is refused."""
+"""Admission as a step: a session whose request was stored undecided gets its place, stands in line, or is refused.
+
+OpenShell decides in the transaction that stores the request (api/opening.py); what is left here are sessions that an
+older version of the app has stored as Requested. Every driver begins with this step: it also says where a session is.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from activities.stopping import TOLD
-from activities.turn import LedgerMove, Move, Turn, take_turn
-from shared.domain.admission import Ledger, Wish, refusal
-from shared.domain.errors import Problem
+from activities.turn import Decided, LedgerMove, Move, Turn, take_turn
+from shared.domain.admission import Book
+from shared.domain.beginning import given_up, outcome_of
 from shared.domain.events import EventType
-from shared.domain.pricing import Rate
-from shared.domain.settings import GpuSettings
-from shared.domain.states import EndReason, Phase, SessionState
+from shared.domain.records import SessionRow
+from shared.domain.states import EndReason, SessionState
 from shared.ports.world import World
+
+EVENT_OF = {
+    SessionState.PROVISIONING: EventType.SESSION_PROVISIONING,
+    SessionState.WAITING: EventType.SESSION_WAITING,
+    SessionState.ENDED: EventType.SESSION_ENDED,
+}
+"""What is told of a session that admission has brought into each state."""
 
 
 def admit_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
-    """Reserve the session's GPU, or end it as refused or cancelled. A session that is past this is left as it is."""
+    """Decide over a requested session. One that is past this is left as it is."""
     return take_turn(world, wire, frozenset({SessionState.REQUESTED}), _admit)
 
 
 def _admit(turn: Turn) -> Move | LedgerMove:
     if (reason := turn.reason_to_stop()) is not None:
-        return _end(turn, reason, None)
-    session = turn.session
-    wish = Wish(user=session.user, gpu_type=session.gpu_type)
-    rate = turn.world.prices.rate(session.regions[0], session.gpu_type)
+        return ended_unheld(turn, given_up(turn.session, reason, None, turn.now))
+    outlook = turn.world.outlook(turn.session.project)
 
-    def decide(policy: GpuSettings, ledger: Ledger) -> tuple[Ledger, Move]:
-        refused = refusal(policy, ledger, wish)
-        if refused is not None:
-            return ledger, _end(turn, EndReason.REFUSED, refused)
-        return ledger.with_one(session.gpu_type, session.user), _begin(turn, policy, rate)
+    def decide(book: Book) -> Decided:
+        outcome = outcome_of(turn.session, book, outlook)
+        row = outcome.session
+        move = ended_unheld(turn, row) if row.end_reason else Move(session=row, event=EVENT_OF[row.state])
+        return Decided(move=move, ledger=outcome.ledger, joins=outcome.joins)
 
     return LedgerMove(decide=decide)
 
 
-def _begin(turn: Turn, policy: GpuSettings, rate: Rate | None) -> Move:
-    """Return the move of a session that has its place: policy and price are pinned now."""
-    return turn.go(
-        SessionState.PROVISIONING,
-        EventType.SESSION_PROVISIONING,
-        holds=1,
-        attempt=1,
-        region=turn.session.regions[0],
-        phase=Phase.CREATING,
-        phase_since=turn.now,
-        idle_timeout_s=policy.idle.timeout_minutes * 60,
-        max_lifetime_s=policy.max_lifetime_minutes * 60,
-        lease_grace_s=policy.idle.grace_minutes * 60,
-        rate_per_second=rate.amount_per_second if rate else None,
-        currency=rate.currency if rate else None,
-    )
-
-
-def _end(turn: Turn, reason: EndReason, problem: Problem | None) -> Move:
-    """End a session that never held a GPU. To be cancelled or given up is no error."""
-    message = problem.message if problem else TOLD.get(reason, "")
-    return turn.go(
-        SessionState.ENDED,
-        EventType.SESSION_ENDED,
-        changes=turn.shell_updates(stop_reason=reason, stop_message=message),
-        ended_at=turn.now,
-        end_reason=reason,
-        error_code=problem.code if problem else None,
-        error_message=problem.message if problem else None,
-        metered_s=0,
-        phase=None,
-    )
+def ended_unheld(turn: Turn, row: SessionRow) -> Move:
+    """Return the move of a session that ends without ever having held a GPU; its shells are told why."""
+    reason = row.end_reason or EndReason.CANCELLED
+    told = turn.shell_updates(stop_reason=reason, stop_message=row.error_message or TOLD.get(reason, ""))
+    return Move(session=row, changes=told, event=EventType.SESSION_ENDED)

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from activities.turn import DRIVER
 from shared.domain.driving import Drive, Order
 from shared.domain.events import EventType
 from shared.domain.names import ProjectId, SessionId
 from shared.ports.drivers import Drivers, DriverState
-from shared.ports.sessions import outbox, session_update, until_settled
+from shared.ports.outgoing import CONTROL_PLANE, outbox
+from shared.ports.sessions import session_update, until_settled
 from shared.ports.tables import Change
 from shared.ports.world import World
 
@@ -61,7 +61,7 @@ def book_if_current(world: World, project: ProjectId, session: SessionId, epoch:
         )
         changes: list[Change] = [
             session_update(stored, row),
-            outbox(EventType.DRIVER_REPLACED, row, DRIVER, row.booked_at),
+            outbox(EventType.DRIVER_REPLACED, row, CONTROL_PLANE, row.booked_at),
         ]
         return True if world.sessions.commit(project, changes) else None
 

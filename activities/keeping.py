@@ -14,6 +14,8 @@ from itertools import groupby
 import msgspec
 
 from activities.handover import adopt
+from activities.promoting import promote_lines
+from activities.waking import raise_wake
 from shared.domain import names
 from shared.domain.driving import Drive
 from shared.domain.events import PUBLISHED
@@ -37,6 +39,7 @@ async def keep_house(world: World, drivers: Drivers) -> None:
     await asyncio.to_thread(drain_outbox, world)
     repeated = await repeat_wakes(world, drivers)
     await replace_lost_drivers(world, drivers, repeated)
+    await promote_lines(world, drivers)
 
 
 def drain_outbox(world: World) -> int:
@@ -96,18 +99,6 @@ async def repeat_wakes(world: World, drivers: Drivers) -> set[str]:
             marked = msgspec.structs.replace(wake, raised_at=now)
             await asyncio.to_thread(world.sessions.commit, project, [Update(stored.key, marked, stored.etag)])
     return deaf
-
-
-async def raise_wake(world: World, drivers: Drivers, session: SessionRow) -> None:
-    """Wake the session's driver if it waits; where it is gone, start the next one at once (rule 2)."""
-    if session.wake is None:
-        return
-    drive = Drive(project=session.project, session=session.session, epoch=session.epoch)
-    try:
-        if not await drivers.wake(drive, session.wake):
-            await adopt(world, drivers, session.project, session.session, session.epoch)
-    except (DriverUnknown, StorageUnavailable) as trouble:
-        log.warning("wake.unsure session=%s why=%s", session.session, trouble)
 
 
 async def replace_lost_drivers(world: World, drivers: Drivers, deaf: set[str]) -> None:

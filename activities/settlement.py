@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from activities.turn import Move, Turn, take_turn
+from shared.domain.billing import Span, spans
 from shared.domain.names import ProjectId, SessionId, UserId
-from shared.domain.pricing import GpuType, segments
-from shared.domain.records import Row
+from shared.domain.pricing import GpuType, Segment, segments
+from shared.domain.records import Row, SessionRow
 from shared.domain.states import SessionState
 from shared.ports.tables import Insert
 from shared.ports.world import World
@@ -37,26 +39,32 @@ def settle_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
 
 def _settle(turn: Turn) -> Move:
     session, tables = turn.session, turn.world.sessions.tables
-    if session.replica_started_at is not None and session.metered_s:
-        for number, piece in enumerate(segments(session.replica_started_at, session.metered_s, session.rate)):
-            row = UsageRow(
-                project=session.project,
-                session=session.session,
-                user=session.user,
-                gpu_type=session.gpu_type,
-                region=session.region,
-                seconds=piece.seconds,
-                cost=piece.cost,
-                currency=session.currency if piece.cost is not None else None,
-            )
-            tables.commit(
-                "usage", f"{session.project}~{piece.day:%Y%m%d}", [Insert(f"{session.session}-{number:04d}", row)]
-            )
     ended_at = session.ended_at or turn.now
+    for number, (span, piece) in enumerate(_pieces(session, ended_at)):
+        row = UsageRow(
+            project=session.project,
+            session=session.session,
+            user=session.user,
+            gpu_type=span.gpu_type,
+            region=span.region,
+            seconds=piece.seconds,
+            cost=piece.cost,
+            currency=span.rate.currency if span.rate else None,
+        )
+        tables.commit(
+            "usage", f"{session.project}~{piece.day:%Y%m%d}", [Insert(f"{session.session}-{number:04d}", row)]
+        )
     tables.commit(
         "history", f"{session.project}~{ended_at:%Y%m}", [Insert(_newest_first(ended_at, session.session), session)]
     )
     return turn.stay(0.0, settled=True)
+
+
+def _pieces(session: SessionRow, ended_at: datetime) -> Iterator[tuple[Span, Segment]]:
+    """Yield what is booked: the days of every place where the session ran."""
+    for span in spans(session, ended_at):
+        for piece in segments(span.started_at, span.seconds, span.rate):
+            yield span, piece
 
 
 def _newest_first(ended_at: datetime, session: SessionId) -> str:

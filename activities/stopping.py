@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-from activities.turn import LedgerMove, Move, Turn, take_turn
+from activities.turn import Decided, LedgerMove, Move, Turn, take_turn
 from shared.domain import names
+from shared.domain.admission import Book
+from shared.domain.billing import cost_so_far, seconds_so_far
 from shared.domain.errors import Problem
 from shared.domain.events import EventType
-from shared.domain.pricing import metered_seconds
 from shared.domain.provisioning import AppSeen, seconds_to_next_look
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import Accepted, ArmUnknown, Gone, Later
@@ -25,6 +27,7 @@ TOLD: dict[EndReason, str] = {
     EndReason.MAX_LIFETIME: "Stopped: the session reached the project's longest life.",
     EndReason.STOPPED_BY_USER: "Stopped by its owner.",
     EndReason.STOPPED_BY_ADMINISTRATOR: "Stopped by an administrator.",
+    EndReason.PROJECT_DISABLED: "Stopped: GPU sessions were disabled for the project.",
     EndReason.CANCELLED: "Cancelled before it was ready.",
 }
 
@@ -40,7 +43,7 @@ def stop_if_told(turn: Turn) -> Move | None:
     return stop_for(turn, reason, None) if reason is not None else None
 
 
-def stop_for(turn: Turn, reason: EndReason, problem: Problem | None) -> Move:
+def stop_for(turn: Turn, reason: EndReason, problem: Problem | None, **changed: Any) -> Move:
     """Return the move to Stopping. Every shell's row is part of it as it was read: a racing renewal wins (I8)."""
     message = problem.message if problem else TOLD.get(reason, "")
     return turn.go(
@@ -53,10 +56,16 @@ def stop_for(turn: Turn, reason: EndReason, problem: Problem | None) -> Move:
         stopping_at=turn.now,
         phase=None,
         missing_since=None,
+        **changed,
     )
 
 
 def _remove(turn: Turn) -> Move | LedgerMove:
+    return clear_away(turn) or _release(turn)
+
+
+def clear_away(turn: Turn) -> Move | None:
+    """Delete the session's app. Return the move that waits for its end, None once Azure says that it is gone."""
     session, apps = turn.session, turn.world.apps
     app = names.app_name(session.session)
     try:
@@ -73,9 +82,8 @@ def _remove(turn: Turn) -> Move | LedgerMove:
                     return turn.stay(seconds_to_next_look(0), delete_sent_at=turn.now)
                 case Gone():
                     pass
-        region = session.region or session.regions[0]
-        if apps.surely_gone(app, turn.world.settings.environments[region]):
-            return _release(turn)
+        if apps.surely_gone(app, turn.world.environment_of(session)):
+            return None
     except ArmUnknown as unknown:
         pause_s = max(unknown.retry_after_s, seconds_to_next_look(session.looks))
         return turn.stay(pause_s, looks=session.looks + 1)
@@ -90,6 +98,14 @@ def _release(turn: Turn) -> LedgerMove:
         EventType.SESSION_ENDED,
         holds=0,
         ended_at=turn.now,
-        metered_s=metered_seconds(session.replica_started_at, turn.now),
+        metered_s=seconds_so_far(session, turn.now),
     )
-    return LedgerMove(decide=lambda _, ledger: (ledger.without_one(session.gpu_type, session.user), ended))
+    cost = cost_so_far(session, turn.now)
+
+    def decide(book: Book) -> Decided:
+        ledger = book.ledger.without_one(session.gpu_type, session.user, cost=cost or Decimal(0))
+        if session.held_from is not None and session.running_at is not None:
+            ledger = ledger.having_lasted(session.gpu_type, turn.now - session.held_from)
+        return Decided(move=ended, ledger=ledger)
+
+    return LedgerMove(decide=decide)

@@ -15,25 +15,20 @@ from typing import Any
 
 import msgspec
 
-from shared.domain.admission import Ledger
+from shared.domain.admission import Book
 from shared.domain.driving import Facts, Order
 from shared.domain.events import EventType
 from shared.domain.lease import Deadline, deadline
-from shared.domain.records import SessionRow, ShellRow, hold_facts
-from shared.domain.settings import GpuSettings
+from shared.domain.ledger import Ledger
+from shared.domain.line import Waiter
+from shared.domain.records import SessionRow, ShellRow, hold_facts, ordered_end
 from shared.domain.states import EndReason, SessionState, check_transition
-from shared.ports.ledger_desk import Entry
-from shared.ports.sessions import (
-    SessionView,
-    outbox,
-    session_update,
-    taken_wakes,
-    until_settled,
-)
+from shared.ports.book_keeping import Entry
+from shared.ports.outgoing import CONTROL_PLANE, ledger_facts, outbox
+from shared.ports.sessions import SessionView, session_update, taken_wakes, until_settled
 from shared.ports.tables import Change, Stored, Update
 from shared.ports.world import World
 
-DRIVER = "control-plane"
 LONGEST_PAUSE = timedelta(hours=20)
 AFTER_DEADLINE_S = 1.0
 """Durable timers fire up to a second early (durable-measured.md 0): a look is set so that it is due when it comes."""
@@ -67,9 +62,9 @@ class Turn:
     def session(self) -> SessionRow:
         return self.view.session.row
 
-    def stay(self, pause_s: float, **changed: Any) -> Move:
+    def stay(self, pause_s: float, changes: tuple[Change, ...] = (), **changed: Any) -> Move:
         """Return a move that leaves the state as it is."""
-        return Move(session=msgspec.structs.replace(self.session, **changed), pause_s=pause_s)
+        return Move(session=msgspec.structs.replace(self.session, **changed), pause_s=pause_s, changes=changes)
 
     def go(self, state: SessionState, event: EventType, *, changes: tuple[Change, ...] = (), **changed: Any) -> Move:
         """Return a move to another state, with its event and audit entry."""
@@ -94,6 +89,9 @@ class Turn:
         """Return the reason that a command, a closed shell, a lapsed lease, idleness or age gives to stop now."""
         if self.session.stop_reason is not None:
             return self.session.stop_reason
+        ordered = ordered_end(self.session)
+        if ordered is not None and ordered.at <= self.now:
+            return ordered.reason
         opening = self.session.running_at is None
         if opening and self.session.leased_until is not None and self.now < self.session.leased_until:
             return None  # a shell that is closed has left its reason in the session's row
@@ -119,10 +117,20 @@ def holding_pause_s(turn: Turn, end: Deadline) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A move with what it makes of the ledger and of the line."""
+
+    move: Move
+    ledger: Ledger
+    joins: Waiter | None = None
+    leaves: Waiter | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerMove:
     """A move that changes the ledger too, decided when its turn at the ledger has come. It may be decided again."""
 
-    decide: Callable[[GpuSettings, Ledger], tuple[Ledger, Move]]
+    decide: Callable[[Book], Decided]
 
 
 Body = Callable[[Turn], Move | LedgerMove]
@@ -159,17 +167,18 @@ def facts_of(move: Move) -> Facts:
 
 def _enter(turn: Turn, move: LedgerMove) -> Facts | None:
     """Write a move together with the ledger; None where the session has changed meanwhile."""
-    decided: list[Move] = []
+    chosen: list[Move] = []
 
-    def request(policy: GpuSettings, ledger: Ledger) -> Entry:
-        after, chosen = move.decide(policy, ledger)
-        decided.append(chosen)
-        return Entry(after, _changes(turn, chosen))
+    def request(book: Book) -> Entry:
+        decided = move.decide(book)
+        chosen.append(decided.move)
+        changes = _changes(turn, decided.move, ledger_facts(book))
+        return Entry(decided.ledger, changes, joins=decided.joins, leaves=decided.leaves)
 
-    return facts_of(decided[-1]) if turn.world.sessions.ledgers.enter(turn.order.project, request) else None
+    return facts_of(chosen[-1]) if turn.world.sessions.ledgers.enter(turn.order.project, request) else None
 
 
-def _changes(turn: Turn, move: Move) -> list[Change]:
+def _changes(turn: Turn, move: Move, more: dict[str, object] | None = None) -> list[Change]:
     """Return all that a move writes, marked with this turn: its round, the next wait's name, the wake-ups seen."""
     pause = min(timedelta(seconds=move.pause_s), LONGEST_PAUSE)
     row = msgspec.structs.replace(
@@ -177,5 +186,5 @@ def _changes(turn: Turn, move: Move) -> list[Change]:
     )
     changes: list[Change] = [session_update(turn.view.session, row), *move.changes, *taken_wakes(turn.view)]
     if move.event is not None:
-        changes.append(outbox(move.event, row, DRIVER, turn.now))
+        changes.append(outbox(move.event, row, CONTROL_PLANE, turn.now, more))
     return changes

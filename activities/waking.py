@@ -1,13 +1,31 @@
-"""Azure's events only hurry: the session's driver looks for itself, and would look without them, later."""
+"""Waking drivers. It only hurries: a driver looks for itself, and would look without being woken, later."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
-from activities.keeping import raise_wake
+from activities.handover import adopt
 from shared.domain import names
-from shared.ports.drivers import Drivers
+from shared.domain.driving import Drive
+from shared.domain.records import SessionRow
+from shared.ports.drivers import Drivers, DriverUnknown
+from shared.ports.tables import StorageUnavailable
 from shared.ports.world import World
+
+log = logging.getLogger("devboxgpu.waking")
+
+
+async def raise_wake(world: World, drivers: Drivers, session: SessionRow) -> None:
+    """Wake the session's driver if it waits; where it is gone, start the next one at once (rule 2)."""
+    if session.wake is None:
+        return
+    drive = Drive(project=session.project, session=session.session, epoch=session.epoch)
+    try:
+        if not await drivers.wake(drive, session.wake):
+            await adopt(world, drivers, session.project, session.session, session.epoch)
+    except (DriverUnknown, StorageUnavailable) as trouble:
+        log.warning("wake.unsure session=%s why=%s", session.session, trouble)
 
 
 async def wake_for_resource(resource_id: str, world: World, drivers: Drivers) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 import azure.functions as func
 
-from activities.keeping import raise_wake
+from activities.promoting import wake_promoted
+from activities.waking import raise_wake
 from api.call import Reply
 from api.operations import Operation
 from api.serve import answer, rendered
@@ -51,4 +52,5 @@ async def _carried_out(reply: Reply, request: func.HttpRequest, drivers: Drivers
             log.warning("driver.unsure session=%s why=%s", reply.start.session, trouble)
     for session in reply.wake:
         await raise_wake(ports, drivers, session)
+    await wake_promoted(ports, drivers)
     return rendered(reply, request)

@@ -10,6 +10,7 @@ import msgspec
 
 from shared.domain.access import Caller
 from shared.domain.driving import Drive
+from shared.domain.errors import ErrorCode, Refused
 from shared.domain.names import ProjectId, SessionId, ShellId, UserId
 from shared.domain.records import SessionRow
 from shared.ports.world import World
@@ -53,6 +54,14 @@ class Call:
     @property
     def session(self) -> SessionId:
         return _given(self.session_or_none)
+
+    def flag(self, name: str) -> bool:
+        """Return a query parameter that is `true` or `false`, false where it is not given. Raise Refused."""
+        text = self.query.get(name, "false").lower()
+        if text not in ("true", "false"):
+            message = f"'{name}' must be true or false; it is '{text[:60]}'."
+            raise Refused(400, ErrorCode.INVALID_PARAMETER, message, target=name)
+        return text == "true"
 
     def body(self, kind: type[B]) -> B:
         """Return the request body, which the operation's entry in the table has already been decoded to."""

@@ -55,7 +55,7 @@ def document() -> dict[str, Any]:
 
 def _types() -> list[Any]:
     kinds = [ErrorAnswer, *(operation.body for operation in OPERATIONS)]
-    kinds += [kind for operation in OPERATIONS for kind in operation.answers.values()]
+    kinds += [kind for operation in OPERATIONS for answer in operation.answers.values() for kind in _either(answer)]
     return list(dict.fromkeys(kind for kind in kinds if kind is not None))
 
 
@@ -76,8 +76,7 @@ def _operation(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
         "description": f"Who: {operation.who.value}.",
         "parameters": parts + query,
         "responses": {
-            str(status): _answer(_REASONS[status], refs.get(kind, {"type": "object"}) if kind else None)
-            for status, kind in operation.answers.items()
+            str(status): _answer(_REASONS[status], _schema(kind, refs)) for status, kind in operation.answers.items()
         },
         "security": [] if operation.who is Who.ANYONE else [{"entra": []}],
     }
@@ -87,6 +86,18 @@ def _operation(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
         schema = refs.get(operation.body, {"type": "object"})
         told["requestBody"] = {"required": operation.body_required, "content": {media: {"schema": schema}}}
     return told
+
+
+def _either(kind: Any) -> tuple[Any, ...]:
+    """Return the kinds of an answer that may be of several."""
+    return kind if isinstance(kind, tuple) else (kind,)
+
+
+def _schema(kind: Any, refs: dict[Any, Any]) -> Any:
+    if kind is None:
+        return None
+    schemas = [refs.get(option, {"type": "object"}) for option in _either(kind)]
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _answer(text: str, schema: Any) -> dict[str, Any]:

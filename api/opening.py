@@ -1,4 +1,4 @@
-"""Opening a shell: what is asked for, under the id that the client chose."""
+"""Opening a shell: under the id that the client chose, decided in the transaction that stores it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ import hashlib
 
 import msgspec
 
+from activities.admission import EVENT_OF
+from activities.promoting import glance_around
 from api.call import Call, Reply
+from api.previews import preview
+from api.requested import new_shell, requested_session, settings_that_hold
+from api.sharing import Joining, join, seat_for
 from api.shells import session_of
 from api.views import FIRST_POLL_MS, OPEN, monitor_headers, operation_view, shell_view
-from api.wire import OpenShellRequest, Origin
-from shared.domain import names
-from shared.domain.admission import refusal_at_once
+from api.wire import OpenShellRequest
+from shared.domain.admission import Book
+from shared.domain.beginning import Outcome, outcome_of
 from shared.domain.driving import Drive
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType
+from shared.domain.names import session_key, shell_key
 from shared.domain.records import SessionRow, ShellRow
-from shared.domain.settings import PRESET_IMAGE, GpuSettings
+from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
-from shared.ports import ids
-from shared.ports.sessions import outbox, until_settled
-from shared.ports.tables import Insert
+from shared.ports.book_keeping import Entry
+from shared.ports.outgoing import ledger_facts, outbox
+from shared.ports.sessions import until_settled
+from shared.ports.tables import Change, Insert
 
 
 def open_shell(call: Call) -> Reply:
@@ -28,38 +35,64 @@ def open_shell(call: Call) -> Reply:
     request = call.body(OpenShellRequest)
     wish = hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
     try:
-        session = _admissible(call, request)
+        settings = settings_that_hold(call)
+        session = requested_session(call, request, settings)
     except Refused:
         if (known := _known(call, wish)) is not None:
             return known
         raise
-    shell = _new_shell(call, request, session, wish)
-
-    def attempt() -> Reply | None:
-        changes = [
-            Insert(names.session_key(session.session), session),
-            Insert(names.shell_key(shell.user, shell.shell), shell),
-            outbox(EventType.SESSION_REQUESTED, session, call.caller.user, session.created_at),
-        ]
-        if not call.world.sessions.commit(call.project, changes):
-            return _known(call, wish)
-        drive = Drive(project=session.project, session=session.session, epoch=session.epoch)
-        return _opened(call, 201, shell, session, start=drive)
-
-    return until_settled(attempt)
+    if call.flag("dryRun"):
+        return preview(call, request, session, settings)
+    glance_around(call.world, call.project)
+    return until_settled(lambda: _seat(call, request, session, settings, wish))
 
 
-def _admissible(call: Call, request: OpenShellRequest) -> SessionRow:
-    """Return the session that is asked for; raise Refused for what can be refused without the ledger."""
-    if not call.world.entitlement.has_dev_box(call.project, call.user):
-        raise Refused(
-            403,
-            ErrorCode.NOT_ENTITLED,
-            "You have no usable Dev Box in this project. Create one, or name another project with --project.",
-        )
-    stored = call.world.sessions.recent_settings(call.project)
-    settings = stored.row.settings if stored else GpuSettings()
-    return _new_session(call, request, settings)
+def _seat(call: Call, request: OpenShellRequest, session: SessionRow, settings: GpuSettings, wish: str) -> Reply | None:
+    """Join a session of the user's where that is wished and there is one, else ask for one; None: to be tried again."""
+    try:
+        seat = seat_for(call, request, session, settings)
+    except Refused:
+        if (known := _known(call, wish)) is not None:
+            return known
+        raise
+    if isinstance(seat, Joining):
+        shell = new_shell(call, request, seat.session.row, wish)
+        joined = join(call, seat, shell)
+        return _known(call, wish) if joined is None else _opened(call, 201, *joined)
+    return _ask(call, session, new_shell(call, request, session, wish), seat.changes, wish)
+
+
+def _ask(call: Call, session: SessionRow, shell: ShellRow, guards: tuple[Change, ...], wish: str) -> Reply | None:
+    """Ask the ledger for a session of its own: admitted, in line or refused, and stored as such in one transaction."""
+    outlook = call.world.outlook(call.project)
+    decided: list[Outcome] = []
+
+    def request(book: Book) -> Entry:
+        outcome = outcome_of(session, book, outlook)
+        decided.append(outcome)
+        return Entry(outcome.ledger, [*_stored(call, session, outcome.session, shell, book), *guards], outcome.joins)
+
+    if not call.world.sessions.ledgers.enter(call.project, request):
+        return _known(call, wish)
+    row = decided[-1].session
+    drive = Drive(project=row.project, session=row.session, epoch=row.epoch, state=row.state)
+    return _opened(call, 201, _told(shell, row), row, start=drive)
+
+
+def _stored(call: Call, asked: SessionRow, row: SessionRow, shell: ShellRow, book: Book) -> list[Change]:
+    return [
+        Insert(session_key(row.session), row),
+        Insert(shell_key(shell.user, shell.shell), _told(shell, row)),
+        outbox(EventType.SESSION_REQUESTED, asked, call.caller.user, asked.created_at),
+        outbox(EVENT_OF[row.state], row, call.caller.user, book.now, ledger_facts(book)),
+    ]
+
+
+def _told(shell: ShellRow, row: SessionRow) -> ShellRow:
+    """Return the shell as it is stored: one whose session was refused knows why."""
+    if row.state is not SessionState.ENDED:
+        return shell
+    return msgspec.structs.replace(shell, stop_reason=row.end_reason, stop_message=row.error_message)
 
 
 def _known(call: Call, wish: str) -> Reply | None:
@@ -83,66 +116,3 @@ def _opened(call: Call, status: int, shell: ShellRow, session: SessionRow, *, st
 def _monitor(call: Call, session: SessionRow) -> dict[str, str]:
     under_way = operation_view(OPEN, session).status in ("NotStarted", "Running")
     return monitor_headers(call, OPEN, session, FIRST_POLL_MS if under_way else None)
-
-
-def _new_session(call: Call, request: OpenShellRequest, settings: GpuSettings) -> SessionRow:
-    gpu_type = request.gpu_type or settings.gpu_types[0].type
-    if (refused := refusal_at_once(settings, gpu_type)) is not None:
-        raise Refused(403, refused.code, refused.message, target=refused.target)
-    image = request.image or settings.images.default
-    if image != PRESET_IMAGE:
-        raise Refused(
-            403, ErrorCode.IMAGE_NOT_ALLOWED, f"This project allows the image {PRESET_IMAGE} only.", target="image"
-        )
-    now = call.world.now()
-    return SessionRow(
-        project=call.project,
-        session=ids.new_session_id(),
-        user=call.user,
-        user_name=call.caller.name,
-        state=SessionState.REQUESTED,
-        gpu_type=gpu_type,
-        image=image,
-        regions=_regions(call, request, settings),
-        created_at=now,
-        booked_at=now,
-        shells=[call.shell],
-        session_name=request.session_name,
-        labels=request.labels,
-        idle_timeout_s=settings.idle.timeout_minutes * 60,
-        max_lifetime_s=settings.max_lifetime_minutes * 60,
-        lease_grace_s=settings.idle.grace_minutes * 60,
-        leased_until=now + call.world.settings.lease,
-    )
-
-
-def _regions(call: Call, request: OpenShellRequest, settings: GpuSettings) -> list[str]:
-    """Return the regions that may be tried, in order: those of the project that the platform serves."""
-    served = [region.name for region in settings.regions_in_order() if region.name in call.world.bounds.regions]
-    if request.region is None and served:
-        return served
-    if request.region in served:
-        return [request.region]
-    asked = f"'{request.region}' is not a region of this project" if request.region else "no region is served"
-    allowed = ", ".join(served) or "none"
-    raise Refused(403, ErrorCode.REGION_NOT_ALLOWED, f"Refused: {asked}. Allowed: {allowed}.", target="region")
-
-
-def _new_shell(call: Call, request: OpenShellRequest, session: SessionRow, wish: str) -> ShellRow:
-    return ShellRow(
-        project=call.project,
-        user=call.user,
-        shell=call.shell,
-        session=session.session,
-        request=wish,
-        created_at=session.created_at,
-        lease_expires_at=session.created_at + call.world.settings.lease,
-        last_activity_at=session.created_at,
-        origin=_origin_facts(request.origin),
-    )
-
-
-def _origin_facts(origin: Origin | None) -> dict[str, str]:
-    """Return what was said of where the shell was opened, without what was left out."""
-    told: dict[str, str | None] = msgspec.to_builtins(origin) if origin else {}
-    return {name: value for name, value in told.items() if value is not None}

@@ -6,15 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from api import meta, opening, project_settings, sessions, shells
+from api import (
+    connecting,
+    explaining,
+    extending,
+    leases,
+    meta,
+    offers,
+    opening,
+    project_settings,
+    projects,
+    sessions,
+    shells,
+)
 from api.call import Call, Reply
 from api.wire import (
     ConnectView,
+    DecisionView,
+    EffectiveSettings,
+    ExplanationView,
+    ExtendSessionRequest,
     HealthView,
     LeaseView,
     OfferList,
     OpenShellRequest,
     OperationView,
+    ProjectList,
+    ProjectView,
     RenewLeaseRequest,
     SessionList,
     SessionView,
@@ -41,6 +59,7 @@ class Operation:
     answers: dict[int, Any]
     body: Any = None
     body_required: bool = False
+    reads_body: bool = False  # whether the handler is given the JSON as it is, to name all faults in it at once
     query: tuple[str, ...] = ()
     versioned: bool = True
     commands: bool = False  # whether the durable engine is asked for something after the answer is decided
@@ -54,7 +73,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="OpenShell", commands=True, method="PUT", route=_SHELL, who=Who.SELF, handler=opening.open_shell,
         summary="Open a shell on a GPU under an id that the client chooses.",
-        body=OpenShellRequest, answers={200: ShellView, 201: ShellView},
+        body=OpenShellRequest, query=("dryRun",), answers={200: (ShellView, DecisionView), 201: ShellView},
     ),
     Operation(
         name="GetShell", method="GET", route=_SHELL, who=Who.SELF_OR_ADMIN, handler=shells.get_shell,
@@ -70,11 +89,11 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Close a shell. The last one to close ends its session.", answers={202: ShellView, 204: None},
     ),
     Operation(
-        name="ConnectShell", method="POST", route=f"{_SHELL}/connect", who=Who.SELF, handler=shells.connect_shell,
+        name="ConnectShell", method="POST", route=f"{_SHELL}/connect", who=Who.SELF, handler=connecting.connect_shell,
         summary="Return a short-lived way into the shell's container.", answers={200: ConnectView},
     ),
     Operation(
-        name="RenewLease", method="POST", route=f"{_SHELL}/renewLease", who=Who.SELF, handler=shells.renew_lease,
+        name="RenewLease", method="POST", route=f"{_SHELL}/renewLease", who=Who.SELF, handler=leases.renew_lease,
         summary="Prove that the shell is alive.", body=RenewLeaseRequest, answers={200: LeaseView},
     ),
     Operation(
@@ -92,22 +111,46 @@ OPERATIONS: tuple[Operation, ...] = (
         body=StopSessionRequest, answers={202: SessionView},
     ),
     Operation(
+        name="ExtendSession", commands=True, method="POST", route=_SESSIONS + "/{session}/extend",
+        who=Who.ANYONE_SIGNED_IN, handler=extending.extend_session,
+        summary="Keep a session for at least so many minutes from now.",
+        body=ExtendSessionRequest, body_required=True, answers={200: SessionView},
+    ),
+    Operation(
+        name="ExplainSession", method="GET", route=_SESSIONS + "/{session}/explain", who=Who.ANYONE_SIGNED_IN,
+        handler=explaining.explain_session,
+        summary="Tell why a session waits, lives or has ended, and what would change that.",
+        answers={200: ExplanationView},
+    ),
+    Operation(
+        name="ListProjects", method="GET", route="projects", who=Who.ANYONE_SIGNED_IN,
+        handler=projects.list_projects, summary="List the caller's projects, with use against caps and budget.",
+        answers={200: ProjectList},
+    ),
+    Operation(
+        name="GetProject", method="GET", route="projects/{project}", who=Who.MEMBER, handler=projects.get_project,
+        summary="Read a project, with use against caps and budget.", answers={200: ProjectView},
+    ),
+    Operation(
         name="GetSettings", method="GET", route=_SETTINGS, who=Who.MEMBER, handler=project_settings.get_settings,
-        summary="Read a project's GPU settings.", answers={200: GpuSettings, 304: None},
+        summary="Read a project's GPU settings, or with `view=effective` how they hold and why.",
+        query=("view",), answers={200: (GpuSettings, EffectiveSettings), 304: None},
     ),
     Operation(
         name="ReplaceSettings", commands=True, method="PUT", route=_SETTINGS, who=Who.ADMIN,
         handler=project_settings.replace_settings, summary="Replace a project's GPU settings.",
-        body=GpuSettings, body_required=True, answers={200: GpuSettings, 201: GpuSettings},
+        query=("dryRun", "runningSessions"), body=GpuSettings, body_required=True, reads_body=True,
+        answers={200: GpuSettings, 201: GpuSettings},
     ),
     Operation(
         name="UpdateSettings", commands=True, method="PATCH", route=_SETTINGS, who=Who.ADMIN,
         handler=project_settings.update_settings, summary="Change some of a project's GPU settings (merge patch).",
-        body=dict, body_required=True, answers={200: GpuSettings, 201: GpuSettings},
+        query=("dryRun", "runningSessions"), body=dict, body_required=True, reads_body=True,
+        answers={200: GpuSettings, 201: GpuSettings},
     ),
     Operation(
         name="ListOffers", method="GET", route="projects/{project}/offers", who=Who.MEMBER,
-        handler=project_settings.list_offers, summary="List what could be opened now, with prices.",
+        handler=offers.list_offers, summary="List what could be opened now, with prices.",
         answers={200: OfferList},
     ),
     Operation(

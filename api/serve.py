@@ -20,10 +20,10 @@ from shared.domain.access import Caller, Standing, Who, may
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.names import ProjectId, UserId
 from shared.domain.pricing import GpuType
-from shared.domain.settings import Mode
 from shared.ports import ids
 from shared.ports.container_apps import ArmUnknown
 from shared.ports.entitlement import EntitlementUnknown
+from shared.ports.governance import GovernanceUnknown
 from shared.ports.tables import StorageUnavailable
 from shared.ports.tokens import KeysUnavailable, TokenRefused
 from shared.ports.world import World
@@ -32,7 +32,8 @@ log = logging.getLogger("devboxgpu.api")
 P = TypeVar("P")
 
 LARGEST_BODY = 16 * 1024
-CLOSED_LISTS: dict[str, type[StrEnum]] = {"gpuType": GpuType, "type": GpuType, "serverlessGpuSessionsMode": Mode}
+DEEPEST_BODY = 10
+CLOSED_LISTS: dict[str, type[StrEnum]] = {"gpuType": GpuType}
 ENCODER = msgspec.json.Encoder()
 
 
@@ -42,7 +43,7 @@ def answer(operation: Operation, request: func.HttpRequest, world: World) -> Rep
         return operation.handler(_checked(operation, request, world))
     except Refused as refused:
         return _refusal(refused)
-    except (StorageUnavailable, EntitlementUnknown, KeysUnavailable, ArmUnknown) as trouble:
+    except (StorageUnavailable, EntitlementUnknown, GovernanceUnknown, KeysUnavailable, ArmUnknown) as trouble:
         log.warning("call.unavailable operation=%s why=%s", operation.name, trouble)
         message = "A service that is needed to answer did not respond. Nothing is known to have changed. Try again."
         return _refusal(Refused(503, ErrorCode.SERVICE_UNAVAILABLE, message, retry_after_s=2))
@@ -69,7 +70,7 @@ def _checked(operation: Operation, request: func.HttpRequest, world: World) -> C
         return Call(world=world, caller_or_none=None, base_url="", headers=request.headers, query=query)
     caller = _caller(request, world)
     parts = request.route_params
-    project = _part(names.project_id(parts["project"]), "project", names.PROJECT_RULE)
+    project = _part(names.project_id(parts["project"]), "project", names.PROJECT_RULE) if "project" in parts else None
     user = caller.user if parts.get("user", "me") == "me" else names.user_id(parts["user"])
     call = Call(
         world=world,
@@ -118,10 +119,14 @@ def _caller(request: func.HttpRequest, world: World) -> Caller:
         raise Refused(401, ErrorCode.UNAUTHENTICATED, f"Sign in again: {refused}.") from refused
 
 
-def _administers(operation: Operation, world: World, caller: Caller, project: ProjectId, user: UserId | None) -> bool:
+def _administers(
+    operation: Operation, world: World, caller: Caller, project: ProjectId | None, user: UserId | None
+) -> bool:
     """Tell whether the caller administers the project. The directory is asked only where the answer can matter."""
     if caller.is_operator:
         return True
+    if project is None:
+        return False
     own = operation.who in (Who.SELF, Who.SELF_OR_ADMIN) and user == caller.user
     return False if own else world.entitlement.is_administrator(project, caller.user)
 
@@ -152,7 +157,15 @@ def _body(operation: Operation, request: func.HttpRequest) -> Any:
             raise Refused(400, ErrorCode.INVALID_REQUEST, "This operation needs a JSON body.")
         raw = b"{}"
     try:
-        return msgspec.json.decode(raw, type=operation.body)
+        if not operation.reads_body:
+            return msgspec.json.decode(raw, type=operation.body)
+        body = msgspec.json.decode(raw, type=dict)
+        if _depth(body) > DEEPEST_BODY:
+            raise RecursionError
+        return body
+    except RecursionError as error:
+        message = f"The body is not valid: objects and lists may lie {DEEPEST_BODY} deep in one another."
+        raise Refused(400, ErrorCode.INVALID_REQUEST, message) from error
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `")
         target = place.rstrip("`").removeprefix("$.") or None
@@ -163,6 +176,14 @@ def _body(operation: Operation, request: func.HttpRequest) -> Any:
         ) from error
     except msgspec.DecodeError as error:
         raise Refused(400, ErrorCode.INVALID_REQUEST, f"The body is not JSON: {error}.") from error
+
+
+def _depth(value: Any, so_far: int = 0) -> int:
+    """Return how deep objects and lists lie in one another, counted to just above the limit."""
+    if not isinstance(value, dict | list) or so_far > DEEPEST_BODY:
+        return so_far
+    inner = value.values() if isinstance(value, dict) else value
+    return max((_depth(one, so_far + 1) for one in inner), default=so_far + 1)
 
 
 def _known_values(target: str) -> str:
@@ -180,7 +201,7 @@ def _part(value: P | None, name: str, rule: str) -> P:
 def _base_url(url: str) -> str:
     """Return where the API begins, as this caller reached it: links in answers point there."""
     split = urlsplit(url)
-    prefix = split.path.partition("/projects/")[0]
+    prefix = split.path.partition("/projects")[0]
     return f"{split.scheme}://{split.netloc}{prefix}"
 
 

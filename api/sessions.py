@@ -5,14 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from api.call import Call, Reply
-from api.views import OPEN, STOP, STOP_POLL_MS, monitor_headers, operation_view, poll_ms, session_view
+from api.views import CLOSE, OPEN, STOP, STOP_POLL_MS, monitor_headers, operation_view, poll_ms, session_view
 from api.wire import SessionList, StopSessionRequest
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType, session_facts
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import EndReason, SessionState
-from shared.ports.sessions import new_wake, outbox_entry, session_update, until_settled
+from shared.ports.outgoing import new_wake, outbox_entry
+from shared.ports.sessions import session_update, until_settled
 from shared.ports.tables import Change, Stored
 
 LARGEST_PAGE = 1000
@@ -75,7 +76,7 @@ def _shells_of(call: Call, row: SessionRow) -> list[ShellRow]:
 
 
 def get_session(call: Call) -> Reply:
-    row = _session_or_404(call).row
+    row = session_or_404(call).row
     return Reply(status=200, body=session_view(row, _shells_of(call, row), call.world.now()))
 
 
@@ -84,7 +85,7 @@ def stop_session(call: Call) -> Reply:
     note = call.body(StopSessionRequest).reason
 
     def attempt() -> SessionRow | None:
-        stored = _session_or_404(call)
+        stored = session_or_404(call)
         if stored.row.stop_reason is not None or stored.row.state in (SessionState.STOPPING, SessionState.ENDED):
             return stored.row
         own = stored.row.user == call.caller.user
@@ -118,18 +119,23 @@ def stop_session(call: Call) -> Reply:
 def get_operation(call: Call) -> Reply:
     kind, _, text = call.operation.partition("-")
     session = names.session_id(text)
-    if kind not in (OPEN, STOP) or session is None:
+    if kind not in (OPEN, STOP, CLOSE) or session is None:
         raise Refused(404, ErrorCode.NOT_FOUND, "There is no such operation.")
     stored = call.world.sessions.session(call.project, session)
     if stored is None or (stored.row.user != call.caller.user and not call.administers):
         raise Refused(404, ErrorCode.NOT_FOUND, "There is no such operation.")
-    view = operation_view(kind, stored.row)
+    waits = stored.row.state is SessionState.WAITING
+    view = operation_view(kind, stored.row, call.world.sessions.recent_book(call.project) if waits else None)
     final = view.status not in ("NotStarted", "Running")
-    headers = {} if final else {"Retry-After": "1", "Retry-After-Ms": str(poll_ms(stored.row, call.world.now()))}
+    headers = (
+        {}
+        if final
+        else {"Retry-After": "1", "Retry-After-Ms": str(poll_ms(stored.row, call.world.now(), view.queue_position))}
+    )
     return Reply(status=200, body=view, headers=headers)
 
 
-def _session_or_404(call: Call) -> Stored[SessionRow]:
+def session_or_404(call: Call) -> Stored[SessionRow]:
     """Return the session if it is the caller's own or the caller administers the project; else it does not exist."""
     stored = call.world.sessions.session(call.project, call.session)
     if stored is None or (stored.row.user != call.caller.user and not call.administers):

@@ -17,11 +17,14 @@ from api.wire import (
     SessionView,
     ShellInSession,
     ShellView,
+    TryView,
 )
 from shared.domain import names
+from shared.domain.admission import Book, admissible_type, wait_estimate_s
+from shared.domain.billing import cost_so_far, seconds_so_far
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.lease import Deadline, planned_end
-from shared.domain.pricing import Rate, cost_of, metered_seconds
+from shared.domain.pricing import Rate
 from shared.domain.records import SessionRow, ShellRow, hold_facts
 from shared.domain.states import COUNTED, EndReason, SessionState, percent_complete
 
@@ -47,14 +50,14 @@ def metered_so_far(row: SessionRow, now: datetime) -> int | None:
     """Return the seconds metered, so far or in all; None for a session that never held a GPU."""
     if row.metered_s is not None:
         return row.metered_s
-    return metered_seconds(row.replica_started_at, now) if row.state in COUNTED else None
+    return seconds_so_far(row, now) if row.state in COUNTED else None
 
 
 def cost_view(row: SessionRow, now: datetime) -> CostView | None:
-    seconds = metered_so_far(row, now)
-    if seconds is None or row.rate is None:
+    cost = cost_so_far(row, now) if metered_so_far(row, now) is not None else None
+    if cost is None or row.currency is None:
         return None
-    return CostView(amount=str(cost_of(seconds, row.rate)), currency=row.rate.currency, estimated=True)
+    return CostView(amount=str(cost), currency=row.currency, estimated=True)
 
 
 def planned_stop(row: SessionRow, shells: list[ShellRow]) -> Deadline | None:
@@ -64,7 +67,16 @@ def planned_stop(row: SessionRow, shells: list[ShellRow]) -> Deadline | None:
     return planned_end(hold_facts(row, shells, timedelta(seconds=row.lease_grace_s)))
 
 
-def shell_view(shell: ShellRow, session: SessionRow, now: datetime) -> ShellView:
+def try_views(row: SessionRow) -> list[TryView]:
+    """Return the places where the session's GPU could not be had."""
+    return [TryView(region=one.region, gpu_type=one.gpu_type, code=one.code, message=one.message) for one in row.tries]
+
+
+def waits_until(row: SessionRow) -> datetime | None:
+    return row.wait_until if row.state is SessionState.WAITING else None
+
+
+def shell_view(shell: ShellRow, session: SessionRow, now: datetime, *, open_shells: int | None = None) -> ShellView:
     stop = planned_stop(session, [shell])
     view = ShellView(
         id=shell.shell,
@@ -92,6 +104,10 @@ def shell_view(shell: ShellRow, session: SessionRow, now: datetime) -> ShellView
         duration_seconds=metered_so_far(session, now),
         labels=session.labels,
         origin=shell.origin,
+        guest=shell.guest,
+        open_shells=open_shells,
+        wait_times_out_at=waits_until(session),
+        tries=try_views(session),
     )
     steady = msgspec.structs.replace(view, cost=None, duration_seconds=None)
     return msgspec.structs.replace(view, etag=etag_of(steady))
@@ -123,32 +139,37 @@ def session_view(row: SessionRow, shells: list[ShellRow], now: datetime) -> Sess
         stop_reason=stop.reason if stop else None,
         last_activity_at=max((shell.last_activity_at for shell in shells), default=None),
         shells=[
-            ShellInSession(id=shell.shell, lease_expires_at=shell.lease_expires_at, closed_at=shell.closed_at)
+            ShellInSession(
+                id=shell.shell,
+                lease_expires_at=shell.lease_expires_at,
+                closed_at=shell.closed_at,
+                guest=shell.guest,
+            )
             for shell in shells
         ],
         price=price_view(row.rate),
         cost=cost_view(row, now),
         duration_seconds=metered_so_far(row, now),
         labels=row.labels,
+        wait_times_out_at=waits_until(row),
+        tries=try_views(row),
     )
 
 
-OPEN, STOP = "open", "stop"
+OPEN, STOP, CLOSE = "open", "stop", "close"
 GIVEN_UP = {EndReason.CANCELLED: ErrorCode.CANCELLED, EndReason.LEASE_LAPSED: ErrorCode.LEASE_LAPSED}
-FAILED_TO_OPEN = frozenset({EndReason.REFUSED, EndReason.NO_CAPACITY, EndReason.PROVISIONING_FAILED})
+FAILED_TO_OPEN = frozenset(
+    {EndReason.REFUSED, EndReason.NO_CAPACITY, EndReason.PROVISIONING_FAILED, EndReason.WAIT_TIMED_OUT}
+)
 
 
-def operation_view(kind: str, row: SessionRow) -> OperationView:
-    """Return the monitor of opening or of stopping a session, read off the session's row."""
-    status = _open_status(row) if kind == OPEN else _stop_status(row)
-    problem = row.error if status in ("Failed", "Canceled") else None
-    if status in ("Failed", "Canceled") and problem is None:
-        message = f"The session ended before it was ready: {row.end_reason}."
-        code = GIVEN_UP.get(row.end_reason, ErrorCode.STOPPED) if row.end_reason else ErrorCode.STOPPED
-        error: ErrorBody | None = ErrorBody(code=code, message=message)
-    else:
-        error = ErrorBody(code=problem.code, message=problem.message) if problem else None
-    return OperationView(
+def operation_view(kind: str, row: SessionRow, book: Book | None = None) -> OperationView:
+    """Return the monitor of opening or stopping a session, or of closing a shell, read off the session's row.
+
+    `book` tells of the line, where the session stands in it.
+    """
+    status = {OPEN: _open_status, STOP: _stop_status}.get(kind, lambda _: "Succeeded")(row)
+    view = OperationView(
         id=f"{kind}-{row.session}",
         status=status,
         created_at=row.created_at,
@@ -158,9 +179,39 @@ def operation_view(kind: str, row: SessionRow) -> OperationView:
         phase=row.phase,
         attempt=row.attempt or None,
         region=row.region,
+        gpu_type=row.gpu_type,
         percent_complete=percent_complete(row.state, row.phase) if kind == OPEN else None,
-        error=error,
+        wait_times_out_at=waits_until(row),
+        tries=try_views(row),
+        error=_operation_error(row) if status in ("Failed", "Canceled") else None,
     )
+    return in_line(view, row, book) if book is not None and row.state is SessionState.WAITING else view
+
+
+def in_line(view: OperationView, row: SessionRow, book: Book) -> OperationView:
+    """Return the monitor with the session's place in line; a place that is just being given is none any more."""
+    place = book.line.place_of(row.session)
+    why = admissible_type(book, row.waiter)
+    return msgspec.structs.replace(
+        view,
+        queue_position=place,
+        queue_length=len(book.line),
+        expected_wait_seconds=wait_estimate_s(book, row.waiter, place, why)
+        if place is not None and isinstance(why, Problem)
+        else None,
+        wait_reason=why.message if isinstance(why, Problem) else None,
+    )
+
+
+def _operation_error(row: SessionRow) -> ErrorBody:
+    """Return why opening failed: the error of the session, with every place that was tried."""
+    if row.error is None:
+        code = GIVEN_UP.get(row.end_reason, ErrorCode.STOPPED) if row.end_reason else ErrorCode.STOPPED
+        return ErrorBody(code=code, message=f"The session ended before it was ready: {row.end_reason}.")
+    tried = [
+        ErrorDetail(code=one.code, message=one.message, target=f"{one.region}/{one.gpu_type}") for one in row.tries
+    ]
+    return ErrorBody(code=row.error.code, message=row.error.message, details=tried or None)
 
 
 def _open_status(row: SessionRow) -> str:
@@ -180,19 +231,19 @@ def _stop_status(row: SessionRow) -> str:
 STOP_POLL_MS = 500
 FIRST_POLL_MS = 100
 """When a client that has just asked for a shell should look for the first time."""
+WAITING_POLL_MS = 1000
+MORE_A_PLACE_MS = 20
 
 
-def poll_ms(row: SessionRow, now: datetime) -> int:
+def poll_ms(row: SessionRow, now: datetime, place: int | None = None) -> int:
     """Return in how many milliseconds a follower should ask again: soon where the next change is near, else rarely.
 
-    A session that is not admitted yet stands behind others: asking often would only make it wait longer.
+    Who stands far behind in line asks less often, so that a long line costs about as much as a short one.
     """
-    age_s = (now - row.created_at).total_seconds()
-    if row.state is SessionState.REQUESTED:
-        return 200 if age_s < 0.35 else 1000
-    if age_s < 0.5:
-        return 30
-    return 400
+    if row.state is SessionState.WAITING:
+        return WAITING_POLL_MS + MORE_A_PLACE_MS * (place or 0)
+    age_s = (now - (row.held_from or row.created_at)).total_seconds()
+    return 30 if age_s < 0.5 else 400
 
 
 def monitor_headers(call: Call, kind: str, row: SessionRow, poll_after_ms: int | None) -> dict[str, str]:

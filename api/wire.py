@@ -8,13 +8,14 @@ from typing import Annotated
 import msgspec
 
 from shared.domain.pricing import GpuType
-from shared.domain.settings import Wire
+from shared.domain.settings import GpuSettings, ShellSharing, Wire
 from shared.domain.states import EndReason, Phase, SessionState
 
 Label = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w .:/@+-]*$")]
 LabelName = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[a-zA-Z][\w-]*$")]
 Note = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 RegionName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]{3,40}$")]
+SessionIdText = Annotated[str, msgspec.Meta(pattern=r"^[a-z2-7]{26}$")]
 ImageName = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
@@ -30,12 +31,18 @@ class Origin(Wire, frozen=True, kw_only=True):
 
 
 class OpenShellRequest(Wire, frozen=True, kw_only=True):
-    """What a new shell asks for. Everything has a default: the project's first GPU type, region and image."""
+    """What a new shell asks for. Everything has a default: the project's first GPU type, region and image.
+
+    `session`: join this session of one's own. `wait`: stand in line rather than be refused, at most so many seconds.
+    """
 
     gpu_type: GpuType | None = None
     region: RegionName | None = None
     image: ImageName | None = None
     session_name: Label | None = None
+    session: SessionIdText | None = None
+    wait: bool = False
+    wait_timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
     labels: Annotated[dict[LabelName, Label], msgspec.Meta(max_length=16)] = msgspec.field(default_factory=dict)
     origin: Origin | None = None
 
@@ -48,6 +55,12 @@ class RenewLeaseRequest(Wire, frozen=True, kw_only=True):
 
 class StopSessionRequest(Wire, frozen=True, kw_only=True):
     reason: Note | None = None
+
+
+class ExtendSessionRequest(Wire, frozen=True, kw_only=True):
+    """Keep the session for at least so many minutes from now."""
+
+    minutes: Annotated[float, msgspec.Meta(gt=0, le=10_080)]
 
 
 class PriceView(Answer, frozen=True, kw_only=True):
@@ -78,6 +91,15 @@ class ErrorAnswer(Answer, frozen=True, kw_only=True):
     error: ErrorBody
 
 
+class TryView(Answer, frozen=True, kw_only=True):
+    """A place where the session's GPU could not be had."""
+
+    region: str
+    gpu_type: GpuType
+    code: str
+    message: str
+
+
 class ShellView(Answer, frozen=True, kw_only=True):
     id: str
     project: str
@@ -105,12 +127,17 @@ class ShellView(Answer, frozen=True, kw_only=True):
     duration_seconds: int | None = None
     labels: dict[str, str] = {}
     origin: dict[str, str] = {}
+    guest: bool = False
+    open_shells: int | None = None
+    wait_times_out_at: datetime | None = None
+    tries: list[TryView] = []
 
 
 class ShellInSession(Answer, frozen=True, kw_only=True):
     id: str
     lease_expires_at: datetime
     closed_at: datetime | None = None
+    guest: bool = False
 
 
 class SessionView(Answer, frozen=True, kw_only=True):
@@ -141,6 +168,8 @@ class SessionView(Answer, frozen=True, kw_only=True):
     cost: CostView | None = None
     duration_seconds: int | None = None
     labels: dict[str, str] = {}
+    wait_times_out_at: datetime | None = None
+    tries: list[TryView] = []
 
 
 class OperationView(Answer, frozen=True, kw_only=True):
@@ -156,7 +185,29 @@ class OperationView(Answer, frozen=True, kw_only=True):
     attempt: int | None = None
     region: str | None = None
     percent_complete: int | None = None
+    gpu_type: GpuType | None = None
+    queue_position: int | None = None
+    queue_length: int | None = None
+    expected_wait_seconds: float | None = None
+    wait_reason: str | None = None
+    wait_times_out_at: datetime | None = None
+    tries: list[TryView] = []
     error: ErrorBody | None = None
+
+
+class DecisionView(Answer, frozen=True, kw_only=True):
+    """What would become of a request for a shell: admit, wait, join or refuse."""
+
+    decision: str
+    gpu_type: GpuType
+    region: str | None = None
+    price: PriceView | None = None
+    code: str | None = None
+    message: str | None = None
+    queue_position: int | None = None
+    expected_wait_seconds: float | None = None
+    expected_ready_seconds: float | None = None
+    session: str | None = None
 
 
 class ConnectView(Answer, frozen=True, kw_only=True):
@@ -167,25 +218,120 @@ class ConnectView(Answer, frozen=True, kw_only=True):
     token_expires_at: datetime
 
 
+class WarningView(Answer, frozen=True, kw_only=True):
+    """Something that the person at a shell is told once."""
+
+    kind: str
+    message: str
+    at: datetime | None = None
+
+
 class LeaseView(Answer, frozen=True, kw_only=True):
     lease_expires_at: datetime
     renew_after_seconds: float
     stops_at: datetime | None = None
     stop_reason: EndReason | None = None
+    warnings: list[WarningView] = []
 
 
 class OfferedRegion(Answer, frozen=True, kw_only=True):
+    """`quota_free`: what Azure's quota leaves there; `shortage`: GPUs lately did not come; absent is unknown."""
+
     name: str
     price: PriceView | None = None
+    quota_free: int | None = None
+    ready_seconds: float | None = None
+    shortage: bool = False
 
 
-class OfferView(Answer, frozen=True, kw_only=True, omit_defaults=False):
+class OfferView(Answer, frozen=True, kw_only=True):
+    """`expected_wait_seconds`: 0 where there is room at once, absent where it is unknown."""
+
     gpu_type: GpuType
     regions: list[OfferedRegion]
     max_concurrent: int
     free_now: int
     free_for_you: int
+    waiting: int
     default: bool
+    fallback: bool
+    expected_wait_seconds: float | None = None
+
+
+class DeadlineView(Answer, frozen=True, kw_only=True):
+    reason: EndReason
+    at: datetime
+
+
+class ReasonView(Answer, frozen=True, kw_only=True):
+    code: str
+    message: str
+
+
+class RemedyView(Answer, frozen=True, kw_only=True):
+    """What would change a session's lot; `action` is a command line where there is one."""
+
+    message: str
+    action: str | None = None
+
+
+class ExplanationView(Answer, frozen=True, kw_only=True):
+    """Why a session waits, lives or has stopped, and what would change that."""
+
+    session: str
+    state: SessionState
+    summary: str
+    reasons: list[ReasonView] = []
+    changes: list[RemedyView] = []
+    queue_position: int | None = None
+    queue_length: int | None = None
+    expected_wait_seconds: float | None = None
+    stops_at: datetime | None = None
+    stop_reason: EndReason | None = None
+    deadlines: list[DeadlineView] = []
+    last_activity_at: datetime | None = None
+    tries: list[TryView] = []
+
+
+class TypeInProject(Answer, frozen=True, kw_only=True):
+    type: GpuType
+    max_concurrent: int
+    sessions: int
+
+
+class BudgetView(Answer, frozen=True, kw_only=True):
+    monthly_amount: str
+    spent: str
+    currency: str
+
+
+class ProjectView(Answer, frozen=True, kw_only=True):
+    """A project as the caller may use it; `sessions` count against the cap, `your_sessions` against the user's."""
+
+    id: str
+    enabled: bool
+    role: str
+    max_concurrent_sessions: int
+    sessions: int
+    max_concurrent_sessions_per_user: int
+    your_sessions: int
+    waiting: int
+    gpu_types: list[TypeInProject]
+    shell_sharing: ShellSharing
+    budget: BudgetView | None = None
+
+
+class SettingLock(Answer, frozen=True, kw_only=True, omit_defaults=False):
+    setting: str
+    message: str
+
+
+class EffectiveSettings(Answer, frozen=True, kw_only=True, omit_defaults=False):
+    """How settings hold; who decided each (`default`, `project`, `devCenter`, `policy`); which ones a policy locks."""
+
+    settings: GpuSettings
+    sources: dict[str, str]
+    locks: list[SettingLock]
 
 
 class ShellList(Answer, frozen=True, kw_only=True, omit_defaults=False):
@@ -194,6 +340,11 @@ class ShellList(Answer, frozen=True, kw_only=True, omit_defaults=False):
 
 class SessionList(Answer, frozen=True, kw_only=True, omit_defaults=True):
     value: list[SessionView]
+    next_link: str | None = None
+
+
+class ProjectList(Answer, frozen=True, kw_only=True):
+    value: list[ProjectView]
     next_link: str | None = None
 
 

@@ -23,12 +23,14 @@ FAILURES_IN_A_ROW = 8
 
 
 def drive_session(context: df.DurableOrchestrationContext) -> Generator[Any, Any, dict[str, Any]]:
-    """Admit; create; look until the GPU is proved; hold until there is a reason to stop; remove; settle.
+    """Admit; wait in line; create and look until the GPU is proved; hold until there is a reason to stop; remove; settle.
 
     Nothing here gives a GPU back by being reached: the row says what is owed, and the next driver pays it.
     """
     driver = Driver(context)
-    facts = yield from driver.do(Step.ADMIT)
+    facts = driver.known_from_the_start() or (yield from driver.do(Step.ADMIT))
+    if facts.state is SessionState.WAITING and not facts.over:
+        facts = yield from wait_in_line(driver, facts)
     if facts.state is SessionState.PROVISIONING and not facts.over:
         facts = yield from bring_up(driver)
     if facts.state is SessionState.RUNNING and not facts.over:
@@ -42,15 +44,20 @@ def drive_session(context: df.DurableOrchestrationContext) -> Generator[Any, Any
     return facts.to_wire()
 
 
-def bring_up(driver: Driver) -> Story:
-    """Create the app, then look until its GPU is proved or there is no more hope."""
-    facts = yield from driver.do(Step.CREATE)
-    while facts.again and driver.may_go_on(facts, SessionState.PROVISIONING):
+def wait_in_line(driver: Driver, facts: Facts) -> Story:
+    """Leave the session in line until somebody wakes it, mostly because it has been given a GPU, or it must leave."""
+    while driver.may_go_on(facts, SessionState.WAITING):
         yield from driver.pause(facts)
-        facts = yield from driver.do(Step.CREATE)
+        facts = yield from driver.do(Step.WAIT)
+    return facts
+
+
+def bring_up(driver: Driver) -> Story:
+    """Create the app, then look until its GPU is proved or there is no more hope; elsewhere, where a look says so."""
+    facts = yield from driver.do(Step.CREATE)
     while driver.may_go_on(facts, SessionState.PROVISIONING):
         yield from driver.pause(facts)
-        facts = yield from driver.do(Step.LOOK)
+        facts = yield from driver.do(Step.CREATE if facts.again else Step.LOOK)
     return facts
 
 
@@ -82,9 +89,14 @@ class Driver:
         wire = context.get_input()
         self._project, self._session = ProjectId(wire["project"]), SessionId(wire["session"])
         self._epoch: int = wire["epoch"]
+        self._state: str | None = wire.get("state")
         self._round = 0
         self._waits = 0
         self._wait = context.wait_for_external_event(wake_name(self._epoch, 0))
+
+    def known_from_the_start(self) -> Facts | None:
+        """Return where the session stood when this driver was started; None where it is to be asked."""
+        return Facts(state=SessionState(self._state)) if self._state is not None else None
 
     def order(self) -> Order:
         """Return the order of the present round."""

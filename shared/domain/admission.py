@@ -1,56 +1,153 @@
-"""Admission: may this session have a GPU now? Pure; the transaction around it is the activity's."""
+"""Admission: may this session have a GPU now, shall it wait, or is it refused? Pure; the transaction is the desk's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from shared.domain.errors import ErrorCode, Problem
+from shared.domain.ledger import Ledger
+from shared.domain.line import Line, Waiter
 from shared.domain.names import UserId
 from shared.domain.pricing import GpuType
 from shared.domain.settings import GpuSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
-    """What a project has reserved. Kept exact by one conditional write for every change (I1, I4)."""
+class Book:
+    """Everything that admission decides by, as it stands at `now` in one transaction.
 
-    by_type: Mapping[str, int] = field(default_factory=dict)
-    by_user: Mapping[str, int] = field(default_factory=dict)
+    `settings`: as they hold, policy bounds included. `quota`: GPUs of a type that Azure's quota leaves in the
+    project's environments; a type that is absent is unknown, which refuses nobody. `revision`, `index`: which write of
+    the ledger this is, and the how manieth request in it.
+    """
+
+    settings: GpuSettings
+    ledger: Ledger
+    line: Line
+    now: datetime
+    quota: Mapping[GpuType, int] = field(default_factory=dict)
+    revision: int = 0
+    index: int = 0
 
     @property
-    def reserved(self) -> int:
-        return sum(self.by_type.values())
+    def penalty(self) -> timedelta:
+        return timedelta(minutes=self.settings.line.entry_penalty_minutes)
 
-    def with_one(self, gpu_type: GpuType, user: UserId) -> Ledger:
-        return self._moved(gpu_type, user, 1)
-
-    def without_one(self, gpu_type: GpuType, user: UserId) -> Ledger:
-        return self._moved(gpu_type, user, -1)
-
-    def _moved(self, gpu_type: GpuType, user: UserId, step: int) -> Ledger:
-        return replace(self, by_type=_counted(self.by_type, gpu_type, step), by_user=_counted(self.by_user, user, step))
-
-
-def _counted(counts: Mapping[str, int], key: str, step: int) -> dict[str, int]:
-    number = counts.get(key, 0) + step
-    if number < 0:
-        msg = f"the ledger would count {number} for '{key}': a reservation was released twice"
-        raise ValueError(msg)
-    return {**{name: count for name, count in counts.items() if name != key}, **({key: number} if number else {})}
+    @property
+    def budget_left(self) -> Decimal | None:
+        """What the project may still spend this month; None where nothing stops it."""
+        budget = self.settings.budget
+        return budget.monthly_amount - self.ledger.spent if budget is not None and budget.hard_stop else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a session asks of the ledger."""
+    """What a session asks: it as it would stand in line, and whether it would rather wait than be refused."""
 
-    user: UserId
+    waiter: Waiter
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
     gpu_type: GpuType
 
 
-def refusal(settings: GpuSettings, ledger: Ledger, wish: Wish) -> Problem | None:
-    """Return why this session may not have a GPU now, None where it may. A cap lowered below use admits nobody."""
-    return refusal_at_once(settings, wish.gpu_type) or _refusal_of_ledger(settings, ledger, wish)
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Stand in line at this place, from 1. `estimate_s`: the expected wait in seconds, None where it is unknown."""
+
+    place: int
+    why: Problem
+    estimate_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """`problem`: why, and what would help."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A session in line that gets a GPU of this type now."""
+
+    waiter: Waiter
+    gpu_type: GpuType
+
+
+Decision = Admit | Wait | Refuse
+
+
+def decide(book: Book, wish: Wish) -> Decision:
+    """Decide over a request that is not in line yet. A cap lowered below use admits nobody, and stops nobody.
+
+    Whoever stands in line before it by the fairness rule, and could be admitted, has its GPU first.
+    """
+    waiter, settings = wish.waiter, book.settings
+    if (refused := refusal_at_once(settings, waiter.gpu_types[0])) is not None:
+        return Refuse(refused)
+    free_for = admissible_type(book, waiter)
+    if isinstance(free_for, GpuType) and len(book.line):
+        ahead, _ = promotions(book, among=book.line.before(waiter))
+        free_for = admissible_type(replace(book, ledger=ahead), waiter)
+    if isinstance(free_for, GpuType):
+        return Admit(free_for)
+    return _wait(book, waiter, free_for) if wish.wait else Refuse(_with_hint(free_for, settings))
+
+
+def _wait(book: Book, waiter: Waiter, why: Problem) -> Wait | Refuse:
+    line = book.settings.line
+    if not line.enabled:
+        return Refuse(why)
+    if len(book.line) >= line.max_length:
+        message = f"Refused: {len(book.line)} sessions wait already, as many as may. {why.message}"
+        return Refuse(Problem(code=ErrorCode.LINE_FULL, message=message))
+    place = book.line.place_of_newcomer(waiter)
+    return Wait(place, why, wait_estimate_s(book, waiter, place, why))
+
+
+def _with_hint(why: Problem, settings: GpuSettings) -> Problem:
+    if not settings.line.enabled or why.code is ErrorCode.BUDGET_EXHAUSTED:
+        return why
+    return replace(why, message=f"{why.message} Or wait in line: --wait")
+
+
+def promotions(
+    book: Book,
+    *,
+    among: list[Waiter] | None = None,
+    usable: Callable[[Waiter], bool] = lambda _: True,
+    limit: int | None = None,
+) -> tuple[Ledger, list[Grant]]:
+    """Return who of the line gets a GPU now, in the line's order, and the ledger after it.
+
+    Who cannot be admitted blocks nobody behind: not a user at the own limit, nor a GPU type that is used up. `usable`
+    is asked last, of those only that would be next.
+    """
+    grants: list[Grant] = []
+    present = book
+    for waiter in book.line if among is None else among:
+        if len(grants) == limit or present.ledger.reserved >= book.settings.project_cap:
+            break
+        gpu_type = admissible_type(present, waiter)
+        if not isinstance(gpu_type, GpuType) or waiter.until <= book.now or not usable(waiter):
+            continue
+        grants.append(Grant(waiter, gpu_type))
+        present = after_admission(present, gpu_type, waiter.user)
+    return present.ledger, grants
+
+
+def after_admission(book: Book, gpu_type: GpuType, user: UserId) -> Book:
+    """Return the book after one admission: ledger, and what is known of Azure's quota."""
+    quota = book.quota
+    if gpu_type in quota:
+        quota = {**quota, gpu_type: quota[gpu_type] - 1}
+    return replace(book, ledger=book.ledger.with_one(gpu_type, user, penalty=book.penalty), quota=quota)
 
 
 def refusal_at_once(settings: GpuSettings, gpu_type: GpuType) -> Problem | None:
@@ -70,20 +167,48 @@ def refusal_at_once(settings: GpuSettings, gpu_type: GpuType) -> Problem | None:
     return None
 
 
-def _refusal_of_ledger(settings: GpuSettings, ledger: Ledger, wish: Wish) -> Problem | None:
-    mine, own_cap = ledger.by_user.get(wish.user, 0), settings.max_concurrent_sessions_per_user
+def acceptable_types(settings: GpuSettings, asked: GpuType | None) -> tuple[GpuType, ...]:
+    """Return the GPU types that a session may get, in order: the one that it named, else the first and its fallbacks."""
+    if asked is not None:
+        return (asked,)
+    first, *others = settings.gpu_types
+    return (first.type, *(entry.type for entry in others if entry.fallback))
+
+
+def admissible_type(book: Book, waiter: Waiter) -> GpuType | Problem:
+    """Return the first of its GPU types that the session could have now, else why not even the first."""
+    settings, ledger = book.settings, book.ledger
+    if not settings.enabled:
+        return Problem(code=ErrorCode.GPU_DISABLED, message="GPU sessions are disabled for this project.")
+    if (left := book.budget_left) is not None and left <= 0:
+        return _budget_exhausted(settings)
+    mine, own_cap = ledger.by_user.get(waiter.user, 0), settings.max_concurrent_sessions_per_user
     if mine >= own_cap:
         return Problem(
             code=ErrorCode.USER_LIMIT_REACHED,
             message=f"You have {mine} of {own_cap} GPU sessions in this project. Stop one: devboxgpu sessions list",
         )
-    type_cap = settings.cap_of_type(wish.gpu_type) or 0
-    of_type = ledger.by_type.get(wish.gpu_type, 0)
-    if of_type >= type_cap:
-        return _project_cap(f"all {type_cap} {wish.gpu_type} GPUs of this project are in use")
+    reserved = ledger.reserved
+    for gpu_type in waiter.gpu_types:
+        cap = settings.cap_of_type(gpu_type)
+        has_room = cap is not None and ledger.by_type.get(gpu_type, 0) < cap and reserved < settings.project_cap
+        if has_room and book.quota.get(gpu_type, 1) > 0:
+            return gpu_type
+    return _obstacle(book, waiter.gpu_types[0])
+
+
+def _obstacle(book: Book, gpu_type: GpuType) -> Problem:
+    settings, ledger = book.settings, book.ledger
+    type_cap = settings.cap_of_type(gpu_type) or 0
+    if ledger.by_type.get(gpu_type, 0) >= type_cap:
+        return _project_cap(f"all {type_cap} {gpu_type} GPUs of this project are in use")
     if ledger.reserved >= settings.project_cap:
         return _project_cap(f"all {settings.project_cap} GPU sessions of this project are in use")
-    return None
+    message = (
+        f"Refused: Azure's quota of {gpu_type} GPUs is used up in every environment of this project. "
+        "Try again later, or have the quota raised."
+    )
+    return Problem(code=ErrorCode.ENVIRONMENT_QUOTA_REACHED, message=message)
 
 
 def _project_cap(what: str) -> Problem:
@@ -93,9 +218,32 @@ def _project_cap(what: str) -> Problem:
     )
 
 
-def free_for(settings: GpuSettings, ledger: Ledger, wish: Wish) -> tuple[int, int]:
+def _budget_exhausted(settings: GpuSettings) -> Problem:
+    budget = settings.budget
+    amount = f"{budget.monthly_amount} {budget.currency}" if budget else ""
+    message = f"Refused: the project's budget of {amount} a month is used up. Ask a project administrator for more."
+    return Problem(code=ErrorCode.BUDGET_EXHAUSTED, message=message)
+
+
+def wait_estimate_s(book: Book, waiter: Waiter, place: int, why: Problem) -> float | None:
+    """Return the expected wait in seconds at this place, None where it cannot be told honestly.
+
+    With n places in use that are each kept for a mean time m, one becomes free every m / n; the k-th of the line waits
+    for k of them. Known only from recent sessions, and only where places are what is waited for.
+    """
+    if why.code is not ErrorCode.PROJECT_CAP_REACHED:
+        return None
+    gpu_type = waiter.gpu_types[0]
+    hold_s = book.ledger.usual_hold_s(gpu_type)
+    places = min(book.settings.cap_of_type(gpu_type) or 0, book.settings.project_cap)
+    return round(place * hold_s / places, 1) if hold_s is not None and places else None
+
+
+def free_for(book: Book, user: UserId, gpu_type: GpuType) -> tuple[int, int]:
     """Return how many sessions of this type the project, and this user, could still open now."""
-    type_left = (settings.cap_of_type(wish.gpu_type) or 0) - ledger.by_type.get(wish.gpu_type, 0)
+    settings, ledger = book.settings, book.ledger
+    type_left = (settings.cap_of_type(gpu_type) or 0) - ledger.by_type.get(gpu_type, 0)
     project_left = max(0, min(type_left, settings.project_cap - ledger.reserved)) if settings.enabled else 0
-    user_left = settings.max_concurrent_sessions_per_user - ledger.by_user.get(wish.user, 0)
+    project_left = max(0, min(project_left, book.quota.get(gpu_type, project_left)))
+    user_left = settings.max_concurrent_sessions_per_user - ledger.by_user.get(user, 0)
     return project_left, max(0, min(project_left, user_left))

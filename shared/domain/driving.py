@@ -14,14 +14,20 @@ MAX_ROUNDS = 60
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True):
-    """The input of a driver: which session, and in which epoch."""
+    """The input of a driver: which session, and in which epoch.
+
+    `state` is where the session stood when the driver was started, so that it can begin there; without it the driver
+    asks first. It may be out of date: every step looks at the row.
+    """
 
     project: ProjectId
     session: SessionId
     epoch: int
+    state: SessionState | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        return {"project": self.project, "session": self.session, "epoch": self.epoch}
+        told = {"project": self.project, "session": self.session, "epoch": self.epoch}
+        return {**told, "state": self.state.value} if self.state is not None else told
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +56,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     pause_s: float = 0.0
     superseded: bool = False
     finished: bool = False
-    again: bool = False  # whether this same step is to be repeated after the pause
+    again: bool = False  # whether the app is to be created (once more) after the pause
 
     def to_wire(self) -> dict[str, Any]:
         return {

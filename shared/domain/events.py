@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from shared.domain.pricing import cost_of
+from shared.domain.billing import cost_so_far
 from shared.domain.records import SessionRow
 
 
@@ -53,6 +53,7 @@ def session_facts(session: SessionRow) -> dict[str, object]:
         told["error"] = session.error_code
     if session.metered_s is not None:
         told["meteredSeconds"] = session.metered_s
-        if session.rate is not None:
-            told["cost"] = {"amount": str(cost_of(session.metered_s, session.rate)), "currency": session.rate.currency}
+        cost = cost_so_far(session, session.ended_at) if session.ended_at is not None else None
+        if cost is not None:
+            told["cost"] = {"amount": str(cost), "currency": session.currency}
     return told

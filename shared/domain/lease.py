@@ -18,22 +18,27 @@ class ShellFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """The instant at which the session is stopped if nothing more happens, and the reason it will be given."""
+
+    at: datetime
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldFacts:
-    """What decides over a session that holds, or is about to hold, a GPU. `running_at` is None while provisioning."""
+    """What decides over a session that holds, or is about to hold, a GPU. `running_at` is None while provisioning.
+
+    `keep_until`: idleness does not stop it before. `ordered`: a stop that was announced and comes whatever is done.
+    """
 
     shells: tuple[ShellFacts, ...]
     running_at: datetime | None
     idle_timeout: timedelta
     max_lifetime: timedelta
     lease_grace: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
-    """The instant at which the session is stopped if nothing more happens, and the reason it will be given."""
-
-    at: datetime
-    reason: EndReason
+    keep_until: datetime | None = None
+    ordered: Deadline | None = None
 
 
 def deadline(facts: HoldFacts) -> Deadline:
@@ -55,7 +60,10 @@ def deadline(facts: HoldFacts) -> Deadline:
     if facts.running_at is not None:
         active_at = max(facts.running_at, *(shell.last_activity_at for shell in facts.shells))
         ends.insert(0, Deadline(at=facts.running_at + facts.max_lifetime, reason=EndReason.MAX_LIFETIME))
-        ends.append(Deadline(at=active_at + facts.idle_timeout, reason=EndReason.IDLE))
+        idle_at = active_at + facts.idle_timeout
+        ends.append(Deadline(at=max(idle_at, facts.keep_until or idle_at), reason=EndReason.IDLE))
+    if facts.ordered is not None:
+        ends.insert(0, facts.ordered)
     return min(ends, key=lambda end: end.at)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import NewType
 
 ProjectId = NewType("ProjectId", str)
@@ -99,9 +100,25 @@ def outbox_key(at_ms: int, op: str) -> str:
     return f"o-{at_ms:014d}-{op}"
 
 
+def waiter_order(since: datetime, session: SessionId) -> str:
+    """Return what sorts waiters by arrival: instants to the millisecond, then session ids."""
+    return f"{int(since.timestamp() * 1000):014d}-{session}"
+
+
+def waiter_key(since: datetime, session: SessionId) -> str:
+    """Return the row key of a session's place in line: keys sort in order of arrival."""
+    return f"w-{waiter_order(since, session)}"
+
+
+def opener_key(user: UserId) -> str:
+    """Return the key of the row that lets a user's openings happen one after the other, where shells are shared."""
+    return f"j-{user}"
+
+
 OUTBOX_EVENTS = ("o-0", "o-:")
 OUTBOX_WAKES = ("o-w-", "o-w.")
 SESSIONS = ("s-", "s.")
+WAITERS = ("w-", "w.")
 
 
 def lookup_partition(session: SessionId) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -35,10 +36,18 @@ class AppSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Provisioning has failed for good: the session's end reason and the error that its owner is shown."""
+    """Provisioning has failed at this place: the session's end reason and the error that its owner is shown.
+
+    `elsewhere`: another region or GPU type may do better. `lacks_gpu`: there was none to be had here.
+    """
 
     reason: EndReason
     problem: Problem
+    elsewhere: bool = False
+
+    @property
+    def lacks_gpu(self) -> bool:
+        return self.problem.code in (ErrorCode.NO_CAPACITY, ErrorCode.GPU_MISSING)
 
 
 PHASE_OF: dict[AppCondition, Phase] = {
@@ -61,16 +70,14 @@ PHASE_LIMIT: dict[Phase, timedelta] = {
 """How long each phase may take: create 18 s seen, an empty replica list for 900 s meant no GPU, 25 min between pull
 and start were seen and billed (azure.md 1.5, experience.md 2.3)."""
 
+PATIENCE_WHEN_REFUSED = timedelta(seconds=60)
+"""How long a GPU is waited for where Azure says that there is none, and there is another place to try."""
+
 
 def furthest(one: Phase | None, other: Phase) -> Phase:
     """Return the later of two phases: what falls back keeps the clock of what it had reached, so all loops end."""
     order = list(Phase)
     return other if one is None or order.index(other) > order.index(one) else one
-
-
-def limit_of(phase: Phase, scale: float) -> timedelta:
-    """Return the phase's deadline; `scale` below 1 shortens all of them for tests of the deadlines."""
-    return PHASE_LIMIT[phase] * scale
 
 
 _NO_CAPACITY = re.compile(
@@ -113,13 +120,22 @@ def failure_of_deadline(phase: Phase, detail: str) -> Failure:
     code = ErrorCode.IMAGE_NOT_PULLED if phase is Phase.PULLING else ErrorCode.PROVISIONING_TIMED_OUT
     told = f"The session did not get past '{phase}' in time.{azures_words(detail)} Nothing is left running. Try again."
     problem = Problem(code=code, message=told)
-    return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem)
+    return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem, elsewhere=phase is Phase.CREATING)
 
 
 def no_capacity(detail: str) -> Failure:
     told = azures_words(detail)
     message = f"No GPU of this type could be had in this region.{told} Nothing is left running. Try again later."
-    return Failure(reason=EndReason.NO_CAPACITY, problem=Problem(code=ErrorCode.NO_CAPACITY, message=message))
+    problem = Problem(code=ErrorCode.NO_CAPACITY, message=message)
+    return Failure(reason=EndReason.NO_CAPACITY, problem=problem, elsewhere=True)
+
+
+def nowhere(problem: Problem, tries: Sequence[tuple[str, str]]) -> Problem:
+    """Return the error of a session that found no place: every try with its reason, where there was more than one."""
+    if len(tries) < 2:
+        return problem
+    listed = " ".join(f"{number}. {place}: {why}" for number, (place, why) in enumerate(tries, start=1))
+    return replace(problem, message=f"No GPU could be had at any of {len(tries)} places. {listed}")
 
 
 def azures_words(detail: str) -> str:
@@ -132,7 +148,7 @@ def gpu_missing(shown: str) -> Failure:
     """Return the failure of a container that runs without a GPU (seen on T4: ACA#1682 in azure.md 4.6)."""
     message = f"The container came up without a GPU (nvidia-smi: {shown[:200]}). It was taken down. Try again."
     problem = Problem(code=ErrorCode.GPU_MISSING, message=message)
-    return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem)
+    return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem, elsewhere=True)
 
 
 def app_lost() -> Failure:

@@ -8,8 +8,12 @@ from decimal import Decimal
 import msgspec
 
 from shared.domain.errors import ErrorCode, Problem
-from shared.domain.lease import HoldFacts, ShellFacts
+from shared.domain.effective import bounded
+from shared.domain.governance import Governance
+from shared.domain.lease import Deadline, HoldFacts, ShellFacts
+from shared.domain.line import Waiter
 from shared.domain.names import ProjectId, SessionId, ShellId, UserId
+from shared.domain.placement import Place
 from shared.domain.pricing import GpuType, Rate
 from shared.domain.settings import GpuSettings
 from shared.domain.states import EndReason, Phase, SessionState
@@ -32,6 +36,7 @@ class SettingsRow(Row, frozen=True, kw_only=True):
     revision: int
     changed_at: datetime
     changed_by: str
+    stop_running_at: datetime | None = None  # the project was disabled with this end for sessions that still run
 
 
 class LedgerRow(Row, frozen=True, kw_only=True):
@@ -43,8 +48,56 @@ class LedgerRow(Row, frozen=True, kw_only=True):
     project: ProjectId
     revision: int
     policy: GpuSettings = GpuSettings()
+    bounds: Governance = Governance()
     by_type: dict[str, int] = {}
     by_user: dict[str, int] = {}
+    waiting: int = 0  # rows of the line: none, and it need not be read
+    shares: dict[str, tuple[float, float]] = {}
+    shares_at: datetime | None = None
+    held_s: dict[str, list[float]] = {}
+    month: str = ""
+    spent: Decimal = Decimal(0)
+
+    @property
+    def held_settings(self) -> GpuSettings:
+        """The project's settings as they hold: within what Dev Center allows."""
+        return bounded(self.policy, self.bounds)
+
+
+class WaitRow(Row, frozen=True, kw_only=True):
+    """`w-{order}-{session}`: a place in line. Every change of the line writes the ledger's row too, its guard."""
+
+    session: SessionId
+    user: UserId
+    gpu_types: list[GpuType]
+    since: datetime
+    until: datetime
+
+    @property
+    def waiter(self) -> Waiter:
+        return Waiter(
+            session=self.session, user=self.user, gpu_types=tuple(self.gpu_types), since=self.since, until=self.until
+        )
+
+
+class OpenerRow(Row, frozen=True, kw_only=True):
+    """`j-{user}`: written by every opening of a user's where shells may share a session: one after the other."""
+
+    openings: int
+
+
+class Try(msgspec.Struct, frozen=True, kw_only=True):
+    """One place where the session's GPU could not be had: why, and what was paid for there."""
+
+    region: str
+    gpu_type: GpuType
+    code: ErrorCode
+    message: str
+    at: datetime
+    replica_started_at: datetime | None = None
+    metered_s: int = 0
+    rate_per_second: Decimal | None = None
+    currency: str | None = None
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
@@ -71,6 +124,25 @@ class SessionRow(Row, frozen=True, kw_only=True):
     attempt: int = 0
     region: str | None = None
     holds: int = 0
+    held_from: datetime | None = None
+    # where it may be tried, what was tried in vain, and where it goes when its app there is gone
+    gpu_types: list[GpuType] = []
+    environments: dict[str, str] = {}
+    tries: list[Try] = []
+    next_region: str | None = None
+    next_gpu_type: GpuType | None = None
+    registry: str | None = None
+    pull_identity: str | None = None
+    # in line
+    waits: bool = False  # it would rather wait than be refused
+    wait_until: datetime | None = None
+    wait_reason: str | None = None
+    # what moves its end: an extension that somebody asked for, a stop that was announced
+    keep_until: datetime | None = None
+    extended_s: float = 0.0
+    extend_limit_s: float = 0.0
+    ordered_stop_at: datetime | None = None
+    ordered_stop_reason: EndReason | None = None
     # the driver: which epoch drives, what it last read, the name of the wait that it is in
     epoch: int = 1
     booked_at: datetime
@@ -112,6 +184,27 @@ class SessionRow(Row, frozen=True, kw_only=True):
         return Rate(amount_per_second=self.rate_per_second, currency=self.currency)
 
     @property
+    def tried(self) -> list[Place]:
+        """Where it was tried in vain."""
+        return [Place(one.region, one.gpu_type) for one in self.tries]
+
+    @property
+    def waiter(self) -> Waiter:
+        """This session as it stands, or would stand, in line."""
+        return Waiter(
+            session=self.session,
+            user=self.user,
+            gpu_types=tuple(self.gpu_types or [self.gpu_type]),
+            since=self.created_at,
+            until=self.wait_until or self.created_at,
+        )
+
+    @property
+    def environment_id(self) -> str | None:
+        """The environment that its app is, or will be, in; None in rows of older versions."""
+        return self.environments.get(self.region or self.regions[0])
+
+    @property
     def finished(self) -> bool:
         """Whether no driver is needed any more: ended, and its cost booked."""
         return self.state is SessionState.ENDED and self.settled
@@ -130,9 +223,14 @@ class ShellRow(Row, frozen=True, kw_only=True):
     last_activity_at: datetime
     closed_at: datetime | None = None
     origin: dict[str, str] = {}
+    guest: bool = False  # in another shell's session, since there was no place for one of its own
+    in_company: bool = False  # other shells are in its session: this row alone does not tell when it ends
     running_at: datetime | None = None
     idle_timeout_s: float | None = None
     max_lifetime_s: float | None = None
+    keep_until: datetime | None = None
+    ordered_stop_at: datetime | None = None
+    ordered_stop_reason: EndReason | None = None
     stop_reason: EndReason | None = None
     stop_message: str | None = None
 
@@ -172,4 +270,13 @@ def hold_facts(session: SessionRow, shells: list[ShellRow], lease_grace: timedel
         idle_timeout=timedelta(seconds=session.idle_timeout_s),
         max_lifetime=timedelta(seconds=session.max_lifetime_s),
         lease_grace=lease_grace,
+        keep_until=session.keep_until,
+        ordered=ordered_end(session),
     )
+
+
+def ordered_end(row: SessionRow | ShellRow) -> Deadline | None:
+    """Return the stop that was announced for this session, None where there is none."""
+    if row.ordered_stop_at is None or row.ordered_stop_reason is None:
+        return None
+    return Deadline(at=row.ordered_stop_at, reason=row.ordered_stop_reason)

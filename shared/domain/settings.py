@@ -1,27 +1,20 @@
-"""A project's GPU settings: the wire form, its bounds, and what holds where a setting is absent.
+"""A project's GPU settings: the wire form, and what holds where a setting is absent. Bounds: settings_bounds.py.
 
 Names follow Dev Center's `serverlessGpuSessionsSettings` where it has one (reference/azure.md 6.1).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
-from shared.domain.errors import ErrorCode, Problem
 from shared.domain.pricing import GpuType
 
-HIGHEST_CAP = 500
-"""So many users' counts still fit into one column of the ledger (32,000 characters: reliability.md 3.1)."""
-LONGEST_MINUTES = 7 * 24 * 60.0
 PRESET_IMAGE = "mcr.microsoft.com/k8se/gpu-quickstart:latest"
 DEFAULT_REGIONS = ("westus3", "swedencentral", "australiaeast")
-_REGION = re.compile(r"[a-z0-9]{3,40}")
 
 
 class Mode(StrEnum):
@@ -151,63 +144,12 @@ class GpuSettings(Wire, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsBounds:
-    """What the platform allows a project to set: the shortest time limit in minutes and the regions that it serves."""
+    """What the platform allows a project to set.
+
+    The shortest time limit in minutes, the regions that it serves, and the subscription that a project's own
+    environments and identities must lie in.
+    """
 
     shortest_minutes: float
     regions: frozenset[str]
-
-
-def settings_problems(settings: GpuSettings, bounds: SettingsBounds) -> list[Problem]:
-    """Return everything that is wrong with these settings at once, each with its place and its bounds."""
-    return [
-        Problem(code=ErrorCode.INVALID_PARAMETER, target=target, message=message)
-        for target, message in _complaints(settings, bounds)
-    ]
-
-
-def _complaints(settings: GpuSettings, bounds: SettingsBounds) -> Iterator[tuple[str, str]]:
-    cap_place = "serverlessGpuSessionsSettings.maxConcurrentSessionsPerProject"
-    yield from _outside(cap_place, settings.project_cap, 1, HIGHEST_CAP)
-    yield from _outside("maxConcurrentSessionsPerUser", settings.max_concurrent_sessions_per_user, 1, HIGHEST_CAP)
-    shortest = bounds.shortest_minutes
-    yield from _outside("idle.timeoutMinutes", settings.idle.timeout_minutes, shortest, LONGEST_MINUTES)
-    yield from _outside("idle.graceMinutes", settings.idle.grace_minutes, 0, 60)
-    yield from _outside("maxLifetimeMinutes", settings.max_lifetime_minutes, shortest, LONGEST_MINUTES)
-    yield from _gpu_type_complaints(settings)
-    yield from _region_complaints(settings, bounds)
-    if settings.images != ImageSettings():
-        yield "images", f"only the preset image {PRESET_IMAGE} can be used; leave images out or allow the preset"
-
-
-def _gpu_type_complaints(settings: GpuSettings) -> Iterator[tuple[str, str]]:
-    types = [entry.type for entry in settings.gpu_types]
-    if not types:
-        yield "gpuTypes", "name at least one GPU type; to allow none, set serverlessGpuSessionsMode to Disabled"
-    if len(set(types)) < len(types):
-        yield "gpuTypes", "names a GPU type twice"
-    for index, entry in enumerate(settings.gpu_types):
-        if entry.max_concurrent is not None:
-            yield from _outside(f"gpuTypes[{index}].maxConcurrent", entry.max_concurrent, 0, HIGHEST_CAP)
-
-
-def _region_complaints(settings: GpuSettings, bounds: SettingsBounds) -> Iterator[tuple[str, str]]:
-    """A default region that this platform does not serve is passed over when sessions are placed, and no fault."""
-    names = [region.name for region in settings.regions]
-    if not names:
-        yield "regions", "name at least one region"
-    if len(set(names)) < len(names):
-        yield "regions", "names a region twice"
-    for index, region in enumerate(settings.regions):
-        place = f"regions[{index}]"
-        if not _REGION.fullmatch(region.name):
-            yield f"{place}.name", "a region is written as Azure does, such as 'westus3'"
-        elif region.environment_id is not None:
-            yield f"{place}.environmentId", "the environment of a region is the operator's to set; leave it out"
-        elif region.name not in bounds.regions and region.name not in DEFAULT_REGIONS:
-            served = ", ".join(sorted(bounds.regions))
-            yield f"{place}.name", f"there is no GPU environment in '{region.name}'; there are: {served}"
-
-
-def _outside(place: str, value: float, lowest: float, highest: float) -> Iterator[tuple[str, str]]:
-    if not lowest <= value <= highest:
-        yield place, f"must be from {lowest:g} to {highest:g}; it is {value:g}"
+    subscription_id: str

@@ -9,6 +9,7 @@ class Step(StrEnum):
     """The activities of a session's story, each true of a second run."""
 
     ADMIT = "admit_session"
+    WAIT = "wait_in_line"
     CREATE = "create_app"
     LOOK = "look_at_app"
     TEND = "tend_session"

@@ -28,11 +28,10 @@ from shared.domain.records import Row
 from shared.ports import ids
 from shared.ports.clock import elapsed_s, wait
 from shared.ports.rows import from_entity, to_entity
-from shared.ports.tables import TABLES, Change, Delete, Insert, StorageUnavailable, Stored, Update
+from shared.ports.tables import LARGEST_TRANSACTION, TABLES, Change, Delete, Insert, StorageUnavailable, Stored, Update
 
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")
-LARGEST_TRANSACTION = 100
 BUDGET_S = 8.0
 """How long one call may try: an activity must end within 10 s so that an orderly stop drains it."""
 CONNECTIONS = 64

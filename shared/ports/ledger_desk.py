@@ -1,40 +1,30 @@
 """One ledger write for many sessions: requests that come while a transaction is under way go into the next one.
 
-Every admission and every release writes the project's ledger row, so they are one after the other. With a
-transaction each, fifty at once wait for fifty round trips; here the first to come takes along all that wait behind it
-(group commit, reliability.md 3.4: ten times the throughput of a lock). Across processes the ETag alone decides.
+Every admission, every release and every change of the line writes the project's ledger row, so they are one after the
+other. With a transaction each, fifty at once wait for fifty round trips; here the first to come takes along all that
+wait behind it (group commit, reliability.md 3.4: ten times the throughput of a lock). Across processes the ETag alone
+decides. Whoever of the line can be admitted after a transaction's requests is admitted in that same transaction.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import Any
 
-import msgspec
-
-from shared.domain import names
-from shared.domain.admission import Ledger
+from shared.domain.admission import Book
 from shared.domain.names import ProjectId
-from shared.domain.records import LedgerRow
-from shared.domain.settings import GpuSettings
-from shared.ports.tables import Change, StorageUnavailable, Stored, Tables, Update
+from shared.domain.records import SessionRow
+from shared.ports.book_keeping import BookKeeper, Entry
+from shared.ports.tables import StorageUnavailable
 
-MOST_TOGETHER = 24
-"""Requests in one transaction: at most four rows each, and a transaction takes a hundred (reliability.md 3.1)."""
+MOST_TOGETHER = 15
+"""Requests in one transaction: at most five rows each, and a transaction takes a hundred (reliability.md 3.1)."""
+MOST_ROUNDS = 50
+"""Transactions that may follow one another to promote a whole line; the next round of house-keeping does the rest."""
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a request makes of the ledger: the ledger after it, and the other rows that change with it."""
-
-    ledger: Ledger
-    changes: Sequence[Change]
-
-
-Request = Callable[[GpuSettings, Ledger], Entry]
+Request = Callable[[Book], Entry]
 
 
 @dataclass(slots=True)
@@ -48,11 +38,12 @@ class _Waiting:
 class LedgerDesk:
     """Where a process's requests to one ledger a project are taken in turn."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, keeper: BookKeeper) -> None:
+        self._keeper = keeper
         self._guard = Lock()
         self._queues: dict[ProjectId, deque[_Waiting]] = {}
         self._turns: dict[ProjectId, Lock] = {}
+        self._promoted: deque[SessionRow] = deque()
 
     def enter(self, project: ProjectId, request: Request) -> bool:
         """Carry a request out on the ledger as it is then. False where one of its other rows was not as it was read.
@@ -72,6 +63,20 @@ class LedgerDesk:
             raise waiting.trouble
         return waiting.committed
 
+    def promote(self, project: ProjectId) -> None:
+        """Admit whoever of the line can be admitted now. Nothing is written where nobody can."""
+        with self._guard:
+            turn = self._turns.setdefault(project, Lock())
+        with turn:
+            self._promote(project)
+
+    def take_promoted(self) -> list[SessionRow]:
+        """Return the sessions that were promoted since the last call: their drivers are to be woken."""
+        taken: list[SessionRow] = []
+        while self._promoted:
+            taken.append(self._promoted.popleft())
+        return taken
+
     def _take(self, project: ProjectId) -> list[_Waiting]:
         with self._guard:
             queue = self._queues[project]
@@ -85,9 +90,11 @@ class LedgerDesk:
                 waiting.committed = together
             if not together:
                 self._each(project, batch)
+            self._promote(project, only_if_left=True)
         except StorageUnavailable as trouble:
             for waiting in batch:
-                waiting.trouble = trouble
+                if not waiting.committed:
+                    waiting.trouble = trouble
         except Exception:  # one request's own trouble: it is told to that one alone
             self._each(project, batch)
         finally:
@@ -104,26 +111,16 @@ class LedgerDesk:
         except Exception as trouble:  # one request's trouble is its own, not its neighbours'
             waiting.trouble = trouble
 
+    def _promote(self, project: ProjectId, *, only_if_left: bool = False) -> None:
+        for _ in range(MOST_ROUNDS):
+            if only_if_left and not self._keeper.has_more(project):
+                return
+            if not self._commit(project, []) or not self._keeper.has_more(project):
+                return
+
     def _commit(self, project: ProjectId, batch: list[_Waiting]) -> bool:
-        stored: Stored[LedgerRow] | None = self._tables.read("core", project, names.LEDGER_KEY, LedgerRow)
-        if stored is None:
-            raise StorageUnavailable(f"project {project} has no ledger")
-        ledger = ledger_of(stored.row)
-        changes: list[Change] = []
-        for waiting in batch:
-            entry = waiting.request(stored.row.policy, ledger)
-            ledger = entry.ledger
-            changes += entry.changes
-        return self._tables.commit("core", project, [*changes, _written(stored, ledger)])
-
-
-def ledger_of(row: LedgerRow) -> Ledger:
-    """Return what a project's ledger row counts."""
-    return Ledger(by_type=row.by_type, by_user=row.by_user)
-
-
-def _written(stored: Stored[LedgerRow], ledger: Ledger) -> Update:
-    counts: dict[str, Any] = {"by_type": dict(ledger.by_type), "by_user": dict(ledger.by_user)}
-    return Update(
-        stored.key, msgspec.structs.replace(stored.row, revision=stored.row.revision + 1, **counts), stored.etag
-    )
+        written = self._keeper.write(project, [waiting.request for waiting in batch])
+        if written is None:
+            return False
+        self._promoted.extend(written)
+        return True

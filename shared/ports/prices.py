@@ -27,6 +27,9 @@ class Prices(Protocol):
     def rate(self, region: str, gpu_type: GpuType) -> Rate | None:
         """Return what a session costs there; None where the price is not known now: never a guess."""
 
+    def known(self, region: str, gpu_type: GpuType) -> Rate | None:
+        """Return what is remembered of that price, without asking."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
@@ -50,6 +53,11 @@ class RetailPrices:
                 asked = self._ask(region)
                 if asked is not None:
                     known = self._regions[region] = _Remembered(asked, elapsed_s() + REMEMBERED_S)
+        return session_rate(gpu_type, known.unit_prices, CURRENCY) if known else None
+
+    def known(self, region: str, gpu_type: GpuType) -> Rate | None:
+        with self._guard:
+            known = self._regions.get(region)
         return session_rate(gpu_type, known.unit_prices, CURRENCY) if known else None
 
     def _ask(self, region: str) -> dict[str, Decimal] | None:

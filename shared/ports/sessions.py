@@ -7,27 +7,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+import msgspec
+
 from shared.domain import names
-from shared.domain.events import EventType, session_facts
+from shared.domain.admission import Book
+from shared.domain.governance import Governance
 from shared.domain.names import ProjectId, SessionId, ShellId, UserId
-from shared.domain.records import (
-    LedgerRow,
-    OutboxRow,
-    Row,
-    SessionRow,
-    SettingsRow,
-    ShellRow,
-    WakeRow,
-)
+from shared.domain.placement import Outlook
+from shared.domain.records import LedgerRow, OpenerRow, Row, SessionRow, SettingsRow, ShellRow, WaitRow, WakeRow
+from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports import ids
-from shared.ports.clock import elapsed_s, wait
+from shared.ports.book_keeping import BookKeeper
+from shared.ports.clock import elapsed_s, utc_now, wait
 from shared.ports.ledger_desk import LedgerDesk
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
 CORE = "core"
 REMEMBERED_SESSIONS = 10_000
 RECENT_S = 2.0
+RECENT_BOOK_S = 1.0
 T = TypeVar("T")
 
 
@@ -48,10 +47,18 @@ class SessionView:
 class Sessions:
     """Typed access to the partition of a project. Keeps no truth, only what never changes and who is at the desk."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        now: Callable[[], datetime] = utc_now,
+        outlook: Callable[[GpuSettings], Outlook] | None = None,
+    ) -> None:
         self.tables = tables
-        self.ledgers = LedgerDesk(tables)
+        self._books = BookKeeper(tables, now, outlook)
+        self.ledgers = LedgerDesk(self._books)
         self._settings: dict[ProjectId, tuple[float, Stored[SettingsRow] | None]] = {}
+        self._bounds: dict[ProjectId, Governance] = {}
+        self._recent_books: dict[ProjectId, tuple[float, Book | None]] = {}
         self._projects: dict[SessionId, ProjectId] = {}
 
     # reading
@@ -68,6 +75,27 @@ class Sessions:
 
     def ledger(self, project: ProjectId) -> Stored[LedgerRow] | None:
         return self.tables.read(CORE, project, names.LEDGER_KEY, LedgerRow)
+
+    def book(self, project: ProjectId) -> Book | None:
+        """Return the project's ledger with its line as they stand now, None where the project has none."""
+        return self._books.read(project)
+
+    def recent_book(self, project: ProjectId) -> Book | None:
+        """Return the book as it was at most a second ago: for the many who ask for their place in line."""
+        known = self._recent_books.get(project)
+        if known is None or elapsed_s() - known[0] > RECENT_BOOK_S:
+            known = self._recent_books[project] = (elapsed_s(), self.book(project))
+        return known[1]
+
+    def opener(self, project: ProjectId, user: UserId) -> Stored[OpenerRow] | None:
+        return self.tables.read(CORE, project, names.opener_key(user), OpenerRow)
+
+    def projects_with_a_line(self) -> list[ProjectId]:
+        """Return the projects in which somebody waits."""
+        return [
+            ProjectId(found)
+            for found in dict.fromkeys(key for key, _ in self.tables.scan_all(CORE, names.WAITERS, WaitRow))
+        ]
 
     def session(self, project: ProjectId, session: SessionId) -> Stored[SessionRow] | None:
         return self.tables.read(CORE, project, names.session_key(session), SessionRow)
@@ -125,6 +153,21 @@ class Sessions:
 
     # writing
 
+    def hold_bounds(self, project: ProjectId, bounds: Governance) -> None:
+        """Let the ledger go by these bounds of Dev Center's from now on; admissions under way see them or come first."""
+        if self._bounds.get(project) == bounds:
+            return
+
+        def attempt() -> bool | None:
+            stored = self.ledger(project)
+            if stored is None or stored.row.bounds == bounds:
+                return True
+            row = msgspec.structs.replace(stored.row, bounds=bounds, revision=stored.row.revision + 1)
+            return self.commit(project, [Update(stored.key, row, stored.etag)]) or None
+
+        until_settled(attempt)
+        self._bounds[project] = bounds
+
     def commit(self, project: ProjectId, changes: Sequence[Change]) -> bool:
         """Carry out all changes in the project's partition or none; False where a row was not as it was read."""
         done = self.tables.commit(CORE, project, changes)
@@ -140,25 +183,6 @@ def session_update(stored: Stored[SessionRow], row: SessionRow) -> Update:
 def taken_wakes(view: SessionView) -> list[Change]:
     """Return the removal of the wake-ups in this view: only the session's own driver does this."""
     return [Delete(wake.key, wake.etag) for wake in view.wakes]
-
-
-def new_wake(session: SessionId, why: str, at: datetime) -> Insert:
-    """Return the wake-up that goes into the same transaction as a command."""
-    row = WakeRow(session=session, why=why, created_at=at)
-    return Insert(names.wake_key(session, ids.new_op()), row)
-
-
-def outbox(event_type: EventType, session: SessionRow, actor: str, at: datetime) -> Insert:
-    """Return the event and audit entry of a change to this session, for the transaction of the change itself."""
-    return outbox_entry(event_type, f"sessions/{session.session}", session_facts(session), actor, at, seq=session.seq)
-
-
-def outbox_entry(
-    event_type: EventType, subject: str, data: dict[str, object], actor: str, at: datetime, *, seq: int = 0
-) -> Insert:
-    """Return an event and audit entry for the transaction of the change that it tells of."""
-    row = OutboxRow(event_type=event_type, subject=subject, at=at, data=data, actor=actor, seq=seq)
-    return Insert(names.outbox_key(int(at.timestamp() * 1000), ids.new_op()), row)
 
 
 def until_settled(attempt: Callable[[], T | None], *, budget_s: float = 8.0) -> T:

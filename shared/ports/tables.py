@@ -9,7 +9,9 @@ from typing import Generic, Protocol, TypeVar
 from shared.domain.records import Row
 
 R = TypeVar("R", bound=Row)
-TABLES = ("core", "history", "usage", "audit", "seen", "lookup")
+TABLES = ("core", "history", "usage", "audit", "seen", "lookup", "capacity")
+LARGEST_TRANSACTION = 100
+"""Changes that a transaction takes (Azure: reliability.md 3.1)."""
 
 
 class StorageUnavailable(Exception):

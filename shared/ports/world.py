@@ -9,7 +9,13 @@ from functools import cache
 
 from azure.core.credentials import TokenCredential
 
-from shared.domain.settings import SettingsBounds
+from shared.domain.memory import Remembered
+from shared.domain.names import ProjectId
+from shared.domain.placement import Outlook, Place, environments_of
+from shared.domain.pricing import GpuType
+from shared.domain.records import SessionRow
+from shared.domain.settings import GpuSettings, SettingsBounds
+from shared.ports.capacity_memory import CapacityMemory
 from shared.ports.clock import utc_now
 from shared.ports.container_apps import ContainerApps
 from shared.ports.entitlement import Entitlement
@@ -36,12 +42,41 @@ class World:
     topic: EventTopic
     tokens: Tokens
     now: Callable[[], datetime]
+    memory: CapacityMemory
+
+    def environment_of(self, session: SessionRow) -> str:
+        """Return the id of the environment that the session's app is in."""
+        return session.environment_id or self.settings.environments[session.region or session.regions[0]]
+
+    def outlook(self, project: ProjectId) -> Outlook:
+        """Return what is known of Azure's capacity for this project, without asking anybody but storage."""
+        stored = self.sessions.recent_settings(project)
+        return outlook_of(
+            stored.row.settings if stored else GpuSettings(), self.settings, self.environments, self.memory
+        )
 
     @property
     def bounds(self) -> SettingsBounds:
         return SettingsBounds(
-            shortest_minutes=self.settings.shortest_minutes, regions=frozenset(self.settings.environments)
+            shortest_minutes=self.settings.shortest_minutes,
+            regions=frozenset(self.settings.environments),
+            subscription_id=self.settings.subscription_id,
         )
+
+
+def outlook_of(settings: GpuSettings, app: AppSettings, environments: Environments, memory: CapacityMemory) -> Outlook:
+    """Return what is remembered of the places that these settings allow."""
+    free: dict[Place, int] = {}
+    remembered: dict[Place, Remembered] = {}
+    for region, environment_id in environments_of(settings, app.environments).items():
+        facts = environments.known(environment_id)
+        for gpu_type in GpuType:
+            place = Place(region, gpu_type)
+            if facts is not None and facts.free is not None and gpu_type in facts.free:
+                free[place] = facts.free[gpu_type]
+            if (known := memory.known(place)) is not None:
+                remembered[place] = known
+    return Outlook(free=free, memory=remembered)
 
 
 @cache
@@ -59,18 +94,21 @@ def world() -> World:
     credential = managed_identity(settings.identity_client_id)
     tables = connect(connection=settings.tables_connection, endpoint=settings.tables_endpoint, credential=credential)
     tables.create_tables()
+    memory = CapacityMemory(tables, utc_now)
+    environments = AzureEnvironments(
+        credential=credential, endpoint=settings.arm_endpoint, subscription_id=settings.subscription_id
+    )
     return World(
         settings=settings,
-        sessions=Sessions(tables),
+        sessions=Sessions(tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory)),
         apps=AzureContainerApps(
             credential=credential,
             endpoint=settings.arm_endpoint,
             subscription_id=settings.subscription_id,
             resource_group=settings.resource_group,
         ),
-        environments=AzureEnvironments(
-            credential=credential, endpoint=settings.arm_endpoint, subscription_id=settings.subscription_id
-        ),
+        environments=environments,
+        memory=memory,
         entitlement=DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential),
         governance=_governance(settings, credential),
         prices=RetailPrices(settings.prices_endpoint),

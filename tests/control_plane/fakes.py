@@ -103,7 +103,7 @@ class MemoryTables:
             present = self._rows.get((table, partition, change.key))
             if isinstance(change, Insert) is (present is not None):
                 return False
-            if not isinstance(change, Insert) and present is not None and present[1] != change.etag:
+            if not isinstance(change, Insert) and present is not None and change.etag not in (present[1], "*"):
                 return False
         for change in changes:
             place = (table, partition, change.key)
@@ -152,7 +152,8 @@ class FakeAzure:
     proofs: list[Any] = field(default_factory=list)
     delete_takes: timedelta = timedelta(seconds=3)
     fails_with: str | None = None
-    says: str = ""
+    system_log: str = ""
+    no_gpu_in: frozenset[tuple[str, str]] = frozenset()
     puts: int = 0
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
@@ -177,6 +178,8 @@ class FakeAzure:
             return AppSeen(condition=AppCondition.FAILED, detail=self.fails_with)
         found.looks += 1
         condition = self.stages[min(found.looks, len(self.stages)) - 1]
+        if (found.spec.region, found.spec.profile) in self.no_gpu_in and condition is not AppCondition.CREATING:
+            condition = AppCondition.NO_REPLICA
         up = condition in (AppCondition.PULLING, AppCondition.STARTING, AppCondition.RUNNING)
         return AppSeen(condition=condition, replica_started_at=found.created_at if up else None)
 
@@ -206,7 +209,7 @@ class FakeAzure:
         return self.proofs.pop(0) if self.proofs else GpuProved("GPU 0: Tesla T4")
 
     def troubles(self, app: str) -> str:
-        return self.says
+        return self.system_log
 
     def vanish(self, app: str) -> None:
         """Delete an app behind the control plane's back."""
@@ -225,46 +228,14 @@ class FakeAzure:
         self.history[at] = (*self.history[at][:2], self.now())
 
 
-ROOMY = EnvironmentFacts(has_virtual_network=False, free={GpuType.T4: 100, GpuType.A100: 20})
-
-
-class FakeEnvironments:
-    """Environments with room for everything, but for those that a test sets; none answers while `away`."""
-
-    def __init__(self) -> None:
-        self.by_id: dict[str, EnvironmentFacts] = {}
-        self.away = False
-        self._seen: dict[str, EnvironmentFacts] = {}
-
-    def facts(self, environment_id: str) -> EnvironmentFacts:
-        if self.away:
-            raise EnvironmentUnknown("503 html")
-        self._seen[environment_id] = self.by_id.get(environment_id, ROOMY)
-        return self._seen[environment_id]
-
-    def known(self, environment_id: str) -> EnvironmentFacts | None:
-        return self._seen.get(environment_id)
-
-
-class FakeGovernance:
-    """Dev Center's bounds by project; none where a test sets none, and no answer while `away`."""
-
-    def __init__(self) -> None:
-        self.by_project: dict[str, Governance] = {}
-        self.away = False
-
-    def bounds(self, project: ProjectId) -> Governance:
-        if self.away:
-            raise GovernanceUnknown("503 html")
-        return self.by_project.get(project, Governance())
-
-
 class FakePrices:
     def __init__(self) -> None:
-        self.known = True
+        self.knows = True
 
     def rate(self, region: str, gpu_type: GpuType) -> Rate | None:
-        return Rate(amount_per_second=Decimal("0.000433"), currency="USD") if self.known else None
+        return Rate(amount_per_second=Decimal("0.000433"), currency="USD") if self.knows else None
+
+    known = rate
 
 
 class FakeEntitlement:
@@ -278,7 +249,6 @@ class FakeEntitlement:
             ("other", USERS["erin"]),
         }
         self.administrators = {("demo", USERS["carol"])}
-        self.projects = {"demo", "other"}
         self.asked = 0
 
     def has_dev_box(self, project: ProjectId, user: UserId) -> bool:
@@ -289,10 +259,39 @@ class FakeEntitlement:
         return (project, user) in self.administrators
 
     def projects_of(self, user: UserId) -> list[ProjectId]:
-        return sorted({ProjectId(project) for project, owner in self.boxes if owner == user})
+        return [ProjectId(project) for project, owner in sorted(self.boxes) if owner == user]
 
     def all_projects(self) -> list[ProjectId]:
-        return [ProjectId(project) for project in sorted(self.projects)]
+        return [ProjectId(project) for project in sorted({project for project, _ in self.boxes})]
+
+
+class FakeEnvironments:
+    """Environments by id; an id that is not listed has plenty of everything that is unknown."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, EnvironmentFacts] = {}
+        self.away = False
+
+    def facts(self, environment_id: str) -> EnvironmentFacts:
+        if self.away:
+            raise EnvironmentUnknown("the environment cannot be read")
+        return self.told.get(environment_id, EnvironmentFacts(has_virtual_network=False, free=None))
+
+    def known(self, environment_id: str) -> EnvironmentFacts | None:
+        return self.told.get(environment_id)
+
+
+class FakeGovernance:
+    """What Dev Center allows each project; nothing is bounded until a test says so."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Governance] = {}
+        self.away = False
+
+    def bounds(self, project: ProjectId) -> Governance:
+        if self.away:
+            raise GovernanceUnknown("Dev Center is away")
+        return self.told.get(project, Governance())
 
 
 class FakeTopic:

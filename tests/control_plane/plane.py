@@ -4,6 +4,7 @@ clock, over fakes of Azure and storage. Days pass in milliseconds; faults strike
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import admission, handover, holding, keeping, provisioning, settlement, stopping
+from activities import admission, handover, holding, keeping, promoting, provisioning, settlement, stopping, waiting
 from api.bridge import serve_with
 from api.operations import API_VERSION, OPERATIONS
 from localcloud.durable.client_api import DurableClientApi, IdInUse, Outcome
@@ -26,13 +27,16 @@ from localcloud.durable.ports import FunctionFailed
 from orchestrators.session import drive_session
 from shared.domain.driving import Drive
 from shared.domain.names import ProjectId, instance_id
-from shared.domain.records import LedgerRow, SessionRow, ShellRow, WakeRow
+from shared.domain.placement import Outlook
+from shared.domain.records import LedgerRow, SessionRow, ShellRow, WaitRow, WakeRow
+from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.domain.steps import DRIVE_SESSION, Step
+from shared.ports.capacity_memory import CapacityMemory
 from shared.ports.drivers import DriverState
 from shared.ports.sessions import Sessions
 from shared.ports.settings import parse
-from shared.ports.world import World
+from shared.ports.world import World, outlook_of
 from tests.control_plane.fakes import (
     Crashed,
     FakeAzure,
@@ -59,6 +63,7 @@ ENVIRONMENT = {
 }
 STEPS = {
     Step.ADMIT: admission.admit_session,
+    Step.WAIT: waiting.wait_in_line,
     Step.CREATE: provisioning.create_app,
     Step.LOOK: provisioning.look_at_app,
     Step.TEND: holding.tend_session,
@@ -126,7 +131,9 @@ class AppCaller:
         try:
             if name == Step.HAND_OVER:
                 return json.dumps(await handover.hand_over_session(wire, self.plane.world, self.plane.drivers))
-            return json.dumps(STEPS[Step(name)](wire, self.plane.world))
+            facts = STEPS[Step(name)](wire, self.plane.world)
+            await promoting.wake_promoted(self.plane.world, self.plane.drivers)
+            return json.dumps(facts)
         except Exception as error:
             text = f"Result: Failure\nException: {type(error).__name__}: {error}\nStack: "
             raise FunctionFailed(text, exception_type=type(error).__name__, message=str(error), stack="") from error
@@ -139,23 +146,28 @@ class Plane:
         self.clock, self.engine, self.caller = clock, engine, caller
         self.tables, self.azure, self.topic = MemoryTables(), FakeAzure(clock.now), FakeTopic()
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
-        self.environments, self.governance = FakeEnvironments(), FakeGovernance()
+        self.governance, self.environments = FakeGovernance(), FakeEnvironments()
+        self.memory = CapacityMemory(self.tables, clock.now)
         self.drivers = EngineDrivers(engine)
         self.keeps_house_every_s = 5.0
         self.highest_cap = 0
         self.world = World(
             settings=parse({**ENVIRONMENT, **settings}),
-            sessions=Sessions(self.tables),
-            apps=self.azure,
+            sessions=Sessions(self.tables, clock.now, self._outlook),
             environments=self.environments,
+            memory=self.memory,
+            apps=self.azure,
             entitlement=self.entitlement,
-            governance=self.governance,
             prices=self.prices,
             topic=self.topic,
             tokens=NamedTokens(),
             now=clock.now,
+            governance=self.governance,
         )
         caller.plane = self
+
+    def _outlook(self, settings: GpuSettings) -> Outlook:
+        return outlook_of(settings, self.world.settings, self.environments, self.memory)
 
     async def call(
         self,
@@ -281,9 +293,17 @@ class Plane:
         assert self.reserved() == sum(row.holds for row in sessions if row.project == "demo")
         for row in sessions:
             assert row.holds == (1 if row.state in ("Provisioning", "Running", "Stopping") else 0)
+        waiting = {row.session for row in sessions if row.state == "Waiting"}
+        line = self.tables.rows("core", "w-", WaitRow)
+        assert {row.session for row in line} == waiting, "the line and the sessions that wait are not the same"
+        ledger = self.world.sessions.ledger(ProjectId("demo")).row
+        assert ledger.waiting == len(line), "the ledger counts another line than there is"
         cap = self.world.sessions.settings(ProjectId("demo")).row.settings.project_cap
         assert self.reserved() <= max(cap, self.highest_cap), "more reserved than any cap has allowed"
-        assert len({name for name, _, _ in self.azure.history}) == len(self.azure.history), "two apps of one session"
+        for name in {name for name, _, _ in self.azure.history}:
+            lives = sorted((begun, ended) for other, begun, ended in self.azure.history if other == name)
+            for (_, ended), (begun, _) in itertools.pairwise(lives):
+                assert ended is not None and ended <= begun, "two apps of one session"
         holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
         assert set(self.azure.apps) <= holding_apps, "an app without a session that holds it"
 

@@ -32,7 +32,7 @@ def code_of(answer) -> str:
 def test_opening_answers_201_with_a_monitor_and_the_same_again_answers_200(tmp_path):
     async def story(one: Plane):
         status, shell, headers = await one.call("alice", "OpenShell", {"labels": {"a": "b"}}, shell="shell-one")
-        assert (status, shell["state"]) == (201, "Requested")
+        assert (status, shell["state"], shell["phase"]) == (201, "Provisioning", "Creating")
         assert headers["operation-location"].endswith(
             f"/api/projects/demo/operations/open-{shell['session']}?api-version=2026-12-01-preview"
         )
@@ -299,7 +299,10 @@ def test_offers_tell_types_prices_and_what_is_free(tmp_path):
         _, offers, _ = await one.call("bob", "ListOffers")
         (t4,) = offers["value"]
         assert (t4["gpuType"], t4["maxConcurrent"], t4["freeNow"], t4["freeForYou"]) == ("T4", 4, 3, 2)
-        assert t4["regions"][0] == {"name": "westus3", "price": {"amountPerHour": "1.5588", "currency": "USD"}}
+        assert (t4["waiting"], t4["expectedWaitSeconds"], t4["default"]) == (0, 0.0, True)
+        price = {"amountPerHour": "1.5588", "currency": "USD"}
+        assert t4["regions"][0] == {"name": "westus3", "price": price, "readySeconds": 5.2}
+        assert t4["regions"][1] == {"name": "swedencentral", "price": price}
 
     played(tmp_path, story)
 

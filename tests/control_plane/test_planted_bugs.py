@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from activities import admission, provisioning, stopping, turn
-from shared.domain.admission import Ledger
+from activities import provisioning, stopping, turn
+from shared.domain import admission
+from shared.domain.ledger import Ledger
 from shared.domain.states import EndReason, SessionState
 from tests.control_plane.plane import Plane, plane
 
@@ -35,7 +36,7 @@ async def a_life(one: Plane) -> None:
 
 
 def test_i1_an_admission_that_looks_at_no_cap_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(admission, "refusal", lambda *_: None)
+    monkeypatch.setattr(admission, "admissible_type", lambda _, waiter: waiter.gpu_types[0])
 
     async def story(one: Plane) -> None:
         await one.enable(cap=1)
@@ -60,7 +61,7 @@ def test_i3_an_app_whose_name_is_not_the_sessions_is_found(tmp_path, monkeypatch
 
 
 def test_i4_a_release_that_leaves_the_ledger_as_it_is_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(Ledger, "without_one", lambda ledger, *_: ledger)
+    monkeypatch.setattr(Ledger, "without_one", lambda ledger, *_, **__: ledger)
 
     trips(tmp_path, a_life)
 
@@ -94,7 +95,7 @@ def test_i17_a_session_whose_driver_is_never_replaced_is_found(tmp_path, monkeyp
         one.drivers.lose_starts = 1
         view = await one.open()
         await one.run_for(600)
-        assert one.session(view["session"]).state is not SessionState.REQUESTED, "nobody drives"
+        assert one.session(view["session"]).app_put_at is not None, "nobody drives"
 
     assert "nobody drives" in trips(tmp_path, story)
 

@@ -191,12 +191,13 @@ def test_a_gpu_that_is_never_assigned_ends_as_no_capacity(played, tmp_path):
     async def story(one: Plane):
         one.azure.stages = (AppCondition.CREATING, AppCondition.NO_REPLICA)
         view = await one.open()
-        for _ in range(11):
+        for _ in range(22):
             await one.run_for(60)
             await one.renew()
         await one.run_for(60)
         row = await ended(one, view["session"], EndReason.NO_CAPACITY)
         assert row.error_code is ErrorCode.NO_CAPACITY
+        assert [one.region for one in row.tries] == ["westus3", "swedencentral"]
 
     played(tmp_path, story)
 
@@ -233,9 +234,9 @@ def test_a_request_that_azure_rejects_ends_with_azures_own_words(played, tmp_pat
 
 def test_a_container_without_a_gpu_is_taken_down(played, tmp_path):
     async def story(one: Plane):
-        one.azure.proofs = [NotYet("500"), NoGpu("No devices were found")]
+        one.azure.proofs = [NotYet("500"), NoGpu("No devices were found"), NoGpu("No devices were found")]
         view = await one.open()
-        await one.run_for(40)
+        await one.run_for(80)
         row = await ended(one, view["session"], EndReason.PROVISIONING_FAILED)
         assert row.error_code is ErrorCode.GPU_MISSING
 
@@ -324,7 +325,7 @@ def test_a_long_life_hands_over_to_new_drivers(played, tmp_path):
 
 def test_a_day_without_a_price_is_booked_without_a_cost_never_with_a_guess(played, tmp_path):
     async def story(one: Plane):
-        one.prices.known = False
+        one.prices.knows = False
         view = await one.opened()
         await one.call("alice", "CloseShell", shell="shell-one")
         await one.run_for(30)

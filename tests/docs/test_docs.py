@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from localcloud.durable.faults import Faults
 from localcloud.event_grid.faults import MEANINGS as EVENT_FAULTS
 from localcloud.identity import people
 from shared.domain.access import Who
+from shared.domain.effective import effective
 from shared.domain.errors import ErrorCode
+from shared.domain.governance import Governance
+from shared.domain.settings import BudgetSettings, GpuSettings
 from shared.domain.states import EndReason
 from shared.ports import settings
 
@@ -92,6 +96,13 @@ def test_defaults_and_bounds_of_settings_are_those_in_the_code():
     }
 
     assert written == settings._NUMBERS
+
+
+def test_every_setting_of_a_project_is_explained():
+    section = page("api.md").partition("## A project's settings")[2].partition("\n## ")[0]
+    governed = effective(GpuSettings(budget=BudgetSettings(monthly_amount=Decimal(1))), Governance(), stored=True)
+
+    assert names_in_first_cells(section) == set(governed.sources)
 
 
 def test_every_required_setting_is_under_needed():

@@ -19,12 +19,8 @@ from shared.domain.provisioning import seconds_to_next_look
 from shared.domain.settings import (
     GpuSettings,
     GpuTypeSetting,
-    IdleSettings,
     Mode,
-    RegionSetting,
     ServerlessGpuSessionsSettings,
-    SettingsBounds,
-    settings_problems,
 )
 from shared.domain.states import FOLLOWING, EndReason, IllegalTransition, SessionState, check_transition
 
@@ -217,29 +213,6 @@ def test_what_the_settings_refuse_is_refused_whatever_is_free(policy, gpu_type, 
 
     assert refused is not None
     assert refused.code is code
-
-
-def test_all_faults_of_settings_are_named_at_once_with_their_bounds():
-    wrong = GpuSettings(
-        serverless_gpu_sessions_settings=ServerlessGpuSessionsSettings(max_concurrent_sessions_per_project=0),
-        gpu_types=(),
-        regions=(RegionSetting(name="mars"), RegionSetting(name="mars")),
-        idle=IdleSettings(timeout_minutes=0.1),
-        max_lifetime_minutes=1e9,
-    )
-
-    problems = settings_problems(wrong, SettingsBounds(shortest_minutes=1, regions=frozenset({"westus3"})))
-
-    targets = {problem.target for problem in problems}
-    assert {
-        "serverlessGpuSessionsSettings.maxConcurrentSessionsPerProject",
-        "gpuTypes",
-        "regions",
-        "regions[0].name",
-        "idle.timeoutMinutes",
-        "maxLifetimeMinutes",
-    } <= targets
-    assert any("from 1 to 10080" in problem.message for problem in problems)
 
 
 @pytest.mark.parametrize("before", SessionState)

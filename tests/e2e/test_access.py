@@ -118,6 +118,6 @@ def test_settings_are_read_by_members_and_written_by_administrators_with_the_rig
     wrong = carol.call("PUT", path, {"maxConcurrentSessionsPerUser": 0}, headers={"If-Match": "*"})
     assert (wrong.status, wrong.error_code) == (400, "InvalidParameter")
     unknown = carol.call("PATCH", path, {"budgets": {}}, headers={"If-Match": "*"})
-    assert (unknown.status, unknown.error_code) == (400, "InvalidRequest")
+    assert (unknown.status, unknown.error_code) == (400, "InvalidParameter")
     assert "budgets" in unknown.text
     assert carol.call("GET", path).headers["ETag"] == written.headers["ETag"]

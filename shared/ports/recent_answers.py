@@ -21,7 +21,7 @@ class _Entry(Generic[Answer]):
     failure: tuple[str, float] | None = None
 
 
-class Remembered(Generic[Key, Answer]):
+class RecentAnswers(Generic[Key, Answer]):
     """Answers by key, in this process's memory.
 
     An answer younger than `fresh_s` is given without asking. One younger than `usable_s` stands in where asking fails;

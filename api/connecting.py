@@ -1,0 +1,32 @@
+"""The way into a session's container: just in time, to the shell's owner, in memory alone."""
+
+from __future__ import annotations
+
+from api.call import Call, Reply
+from api.leases import renew
+from api.shells import refuse_if_over, session_of, shell_or_404
+from api.wire import ConnectView
+from shared.domain import names
+from shared.domain.errors import ErrorCode, Refused
+from shared.domain.states import SessionState
+from shared.ports.container_apps import NotYet
+
+
+def connect_shell(call: Call) -> Reply:
+    """Return a way into the container, just in time, to the shell's owner."""
+    stored = shell_or_404(call)
+    session = session_of(call, stored.row)
+    refuse_if_over(stored.row)
+    if session.state is not SessionState.RUNNING:
+        raise _not_ready(str(session.phase or session.state))
+    renew(call, active_seconds_ago=0.0)
+    way_in = call.world.apps.way_in(names.app_name(session.session))
+    if isinstance(way_in, NotYet):
+        raise _not_ready(way_in.why)
+    body = ConnectView(exec_url=way_in.exec_url, token=way_in.token, token_expires_at=way_in.expires_at)
+    return Reply(status=200, body=body, headers={"Cache-Control": "no-store"})
+
+
+def _not_ready(why: str) -> Refused:
+    message = f"The session is not ready to connect to yet ({why}). Ask again in a moment."
+    return Refused(409, ErrorCode.SHELL_NOT_READY, message, retry_after_s=1)

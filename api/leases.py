@@ -1,0 +1,89 @@
+"""Signs of life: a shell's renewal, and what it is told in return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+
+from api.call import Call, Reply
+from api.shells import refuse_if_over, session_of, shell_or_404
+from api.views import planned_stop
+from api.wire import LeaseView, RenewLeaseRequest, WarningView
+from shared.domain.admission import free_for
+from shared.domain.lease import Deadline, HoldFacts, activity_instant, planned_end
+from shared.domain.records import ShellRow, ordered_end
+from shared.domain.states import EndReason
+from shared.ports.sessions import until_settled
+from shared.ports.tables import Update
+
+
+def renew_lease(call: Call) -> Reply:
+    shell = renew(call, active_seconds_ago=call.body(RenewLeaseRequest).active_seconds_ago)
+    stop = _planned_stop(call, shell)
+    body = LeaseView(
+        lease_expires_at=shell.lease_expires_at,
+        renew_after_seconds=call.world.settings.renew_after.total_seconds(),
+        stops_at=stop.at if stop else None,
+        stop_reason=stop.reason if stop else None,
+        warnings=list(_warnings(call, shell)),
+    )
+    return Reply(status=200, body=body)
+
+
+def renew(call: Call, *, active_seconds_ago: float) -> ShellRow:
+    """Renew the shell's lease with one read and one guarded write; a stop that was decided first wins (I8)."""
+
+    def attempt() -> ShellRow | None:
+        stored = shell_or_404(call)
+        refuse_if_over(stored.row)
+        now: datetime = call.world.now()
+        row = msgspec.structs.replace(
+            stored.row,
+            lease_expires_at=now + call.world.settings.lease,
+            last_activity_at=activity_instant(active_seconds_ago, now, stored.row.last_activity_at),
+        )
+        return row if call.world.sessions.commit(call.project, [Update(stored.key, row, stored.etag)]) else None
+
+    return until_settled(attempt)
+
+
+def _planned_stop(call: Call, shell: ShellRow) -> Deadline | None:
+    """Return when the session stops if nothing more happens: from the shell's own row, where it is there alone."""
+    if shell.running_at is None or not shell.idle_timeout_s or not shell.max_lifetime_s:
+        return None
+    if shell.in_company:
+        session = session_of(call, shell)
+        return planned_stop(session, [one.row for one in call.world.sessions.shells_in(session)])
+    facts = HoldFacts(
+        shells=(shell.facts(),),
+        running_at=shell.running_at,
+        idle_timeout=timedelta(seconds=shell.idle_timeout_s),
+        max_lifetime=timedelta(seconds=shell.max_lifetime_s),
+        lease_grace=timedelta(0),
+        keep_until=shell.keep_until,
+        ordered=ordered_end(shell),
+    )
+    return planned_end(facts)
+
+
+def _warnings(call: Call, shell: ShellRow) -> Iterator[WarningView]:
+    """Yield what the person at the shell is to know. The same warning has the same words: a client tells it once."""
+    if shell.ordered_stop_reason is EndReason.PROJECT_DISABLED and shell.ordered_stop_at is not None:
+        at = f"{shell.ordered_stop_at:%H:%M} UTC"
+        message = f"GPU sessions were disabled for this project: this session stops at {at}. Save your work."
+        yield WarningView(kind="ProjectDisabled", message=message, at=shell.ordered_stop_at)
+    if shell.guest and _could_have_its_own(call, shell):
+        message = (
+            "A GPU of your own is free: this shell shares the session of another. "
+            "Open a new shell to have it; this one stays as it is."
+        )
+        yield WarningView(kind="OwnGpuAvailable", message=message)
+
+
+def _could_have_its_own(call: Call, shell: ShellRow) -> bool:
+    book = call.world.sessions.recent_book(call.project)
+    if book is None or len(book.line):
+        return False
+    return free_for(book, shell.user, session_of(call, shell).gpu_type)[1] > 0

@@ -1,0 +1,72 @@
+"""The ledger: what a project has reserved, who has used how much, and how long sessions lately lasted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from shared.domain.fairness import Shares
+from shared.domain.names import UserId
+from shared.domain.pricing import GpuType
+from shared.domain.settings import LineSettings
+
+DURATIONS_KEPT = 20
+DURATIONS_NEEDED = 3
+"""With fewer recent sessions than this, how long one lasts is unknown, and so is a wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What a project has reserved. Kept exact by one conditional write for every change (I1, I4).
+
+    `held_s` holds how long the last sessions of a type kept their place, newest last; `spent` is the cost in `month`.
+    """
+
+    by_type: Mapping[str, int] = field(default_factory=dict)
+    by_user: Mapping[str, int] = field(default_factory=dict)
+    shares: Shares = field(default_factory=Shares)
+    held_s: Mapping[str, list[float]] = field(default_factory=dict)
+    month: str = ""
+    spent: Decimal = Decimal(0)
+
+    @property
+    def reserved(self) -> int:
+        return sum(self.by_type.values())
+
+    def brought_to(self, now: datetime, line: LineSettings) -> Ledger:
+        """Return the ledger as of `now`: shares decayed, and a new month begun with nothing spent."""
+        month = f"{now:%Y-%m}"
+        spent = self.spent if self.month == month else Decimal(0)
+        shares = self.shares.brought_to(now, timedelta(minutes=line.half_life_minutes))
+        return replace(self, shares=shares, month=month, spent=spent)
+
+    def with_one(self, gpu_type: GpuType, user: UserId, *, penalty: timedelta = timedelta(0)) -> Ledger:
+        moved = self._moved(gpu_type, user, 1)
+        return replace(moved, shares=self.shares.admitted(user, gpu_type, penalty))
+
+    def without_one(self, gpu_type: GpuType, user: UserId, *, cost: Decimal = Decimal(0)) -> Ledger:
+        moved = self._moved(gpu_type, user, -1)
+        return replace(moved, shares=self.shares.released(user, gpu_type), spent=self.spent + cost)
+
+    def having_lasted(self, gpu_type: GpuType, held: timedelta) -> Ledger:
+        """Return the ledger with one more duration to estimate waits from."""
+        known = [*self.held_s.get(gpu_type, []), round(held.total_seconds(), 1)]
+        return replace(self, held_s={**self.held_s, gpu_type: known[-DURATIONS_KEPT:]})
+
+    def usual_hold_s(self, gpu_type: GpuType) -> float | None:
+        """Return how long a session of this type lately kept its place, in seconds; None where too few are known."""
+        known = self.held_s.get(gpu_type, [])
+        return sum(known) / len(known) if len(known) >= DURATIONS_NEEDED else None
+
+    def _moved(self, gpu_type: GpuType, user: UserId, step: int) -> Ledger:
+        return replace(self, by_type=_counted(self.by_type, gpu_type, step), by_user=_counted(self.by_user, user, step))
+
+
+def _counted(counts: Mapping[str, int], key: str, step: int) -> dict[str, int]:
+    number = counts.get(key, 0) + step
+    if number < 0:
+        msg = f"the ledger would count {number} for '{key}': a reservation was released twice"
+        raise ValueError(msg)
+    return {**{name: count for name, count in counts.items() if name != key}, **({key: number} if number else {})}
