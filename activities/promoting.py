@@ -12,6 +12,7 @@ from typing import Any
 from activities.waking import raise_wake
 from shared.domain.names import ProjectId
 from shared.domain.placement import environments_of
+from shared.domain.settings import GpuSettings
 from shared.ports.drivers import Drivers
 from shared.ports.environments import EnvironmentUnknown
 from shared.ports.tables import StorageUnavailable
@@ -45,10 +46,12 @@ async def promote_lines(world: World, drivers: Drivers) -> None:
 
 
 def look_around(world: World, project: ProjectId) -> None:
-    """Ask anew what Azure's quota leaves and what other processes have met; what cannot be asked stays as it was."""
+    """Ask anew what Azure's quota leaves, what it costs, what others have met; what cannot be asked stays as it was."""
     stored = world.sessions.recent_settings(project)
-    places = environments_of(stored.row.settings, world.settings.environments) if stored else {}
-    for environment_id in places.values():
+    settings = stored.row.settings if stored else GpuSettings()
+    places = environments_of(settings, world.settings.environments)
+    for region, environment_id in places.items():
+        world.prices.rate(region, settings.gpu_types[0].type)
         with suppress(EnvironmentUnknown):
             world.environments.facts(environment_id)
     world.memory.refresh(places)

@@ -63,7 +63,7 @@ def create(turn: Turn) -> Move:
         case Accepted():
             if elapsed_s() - asked_at_s > HELD_UP_S or world.now() - turn.now > timedelta(seconds=HELD_UP_S):
                 _undo_if_too_late(turn)
-            rate = world.prices.known(*_priced(session))
+            rate = session.rate or world.prices.known(*_priced(session))
             return turn.stay(seconds_to_next_look(0, Phase.CREATING), app_put_at=turn.now, looks=1, **pinned_rate(rate))
         case Later(after_s=after_s, why=why):
             return _past_deadline(turn, Phase.CREATING, why) or replace(turn.stay(after_s), again=True)

@@ -113,7 +113,8 @@ def shell_view(shell: ShellRow, session: SessionRow, now: datetime, *, open_shel
     return msgspec.structs.replace(view, etag=etag_of(steady))
 
 
-def session_view(row: SessionRow, shells: list[ShellRow], now: datetime) -> SessionView:
+def session_view(row: SessionRow, shells: list[ShellRow], now: datetime, book: Book | None = None) -> SessionView:
+    """Return a session as its owner and administrators see it; `book` tells its place, where it stands in line."""
     stop = planned_stop(row, shells)
     return SessionView(
         id=row.session,
@@ -151,6 +152,7 @@ def session_view(row: SessionRow, shells: list[ShellRow], now: datetime) -> Sess
         cost=cost_view(row, now),
         duration_seconds=metered_so_far(row, now),
         labels=row.labels,
+        queue_position=book.line.place_of(row.session) if book is not None else None,
         wait_times_out_at=waits_until(row),
         tries=try_views(row),
     )

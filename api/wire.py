@@ -168,6 +168,7 @@ class SessionView(Answer, frozen=True, kw_only=True):
     cost: CostView | None = None
     duration_seconds: int | None = None
     labels: dict[str, str] = {}
+    queue_position: int | None = None
     wait_times_out_at: datetime | None = None
     tries: list[TryView] = []
 

@@ -23,7 +23,7 @@ FAILURES_IN_A_ROW = 8
 
 
 def drive_session(context: df.DurableOrchestrationContext) -> Generator[Any, Any, dict[str, Any]]:
-    """Admit; wait in line; create and look until the GPU is proved; hold until there is a reason to stop; remove; settle.
+    """Admit; wait in line; create and look until the GPU is proved; hold until told or due to stop; remove; settle.
 
     Nothing here gives a GPU back by being reached: the row says what is owed, and the next driver pays it.
     """

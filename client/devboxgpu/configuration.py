@@ -37,13 +37,15 @@ def load(
     *,
     endpoint: str | None,
     project: str | None,
+    project_needed: bool = True,
     environ: Mapping[str, str] | None = None,
     user_file: Path | None = None,
     repository: Path | None = None,
 ) -> Configuration:
     """The configuration that holds, each value from the first place that has one.
 
-    Raises ConfigurationError naming what is missing and every way to give it.
+    Where no project is needed, none configured is the empty name. Raises ConfigurationError naming what is missing and
+    every way to give it.
     """
     environ = os.environ if environ is None else environ
     stored = _read_user_file(user_file or user_config_file())
@@ -56,10 +58,10 @@ def load(
         )
     is_local = chosen.rstrip("/") == local.get("api", "").rstrip("/")
     named = project or environ.get("DEVBOXGPU_PROJECT") or (LOCAL_PROJECT if is_local else stored.get("project"))
-    if not named:
+    if not named and project_needed:
         raise ConfigurationError("no project is configured. Give --project NAME or DEVBOXGPU_PROJECT")
     identity = local.get("identity") if is_local else None
-    return Configuration(endpoint=chosen, project=named, tokens=_token_source(environ, identity))
+    return Configuration(endpoint=chosen, project=named or "", tokens=_token_source(environ, identity))
 
 
 def user_config_file() -> Path:

@@ -7,13 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import click
 
 from devboxgpu.notices import Notices
-from devboxgpu.wire import Json, Money, instant_of, items_of, mapping_of, number_of, text_of
-from devboxgpu.wording import duration, money, printable
+from devboxgpu.wire import Json
+from devboxgpu.wording import printable
 
 BETWEEN_COLUMNS = "  "
 
@@ -80,7 +79,7 @@ def _cell(value: object) -> str:
         case int() | float():
             return str(value)
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return printable(json.dumps(value, ensure_ascii=False))
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, bold: bool) -> str:
@@ -94,69 +93,3 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, bold: bool) 
     if titles and bold:
         texts[0] = click.style(texts[0], bold=True)
     return "\n".join(texts)
-
-
-def _age(session: Json) -> str:
-    if (lasted_s := number_of(session, "durationSeconds")) is not None:
-        return duration(lasted_s)
-    created = instant_of(session, "createdAt")
-    ended = instant_of(session, "endedAt") or datetime.now(UTC)
-    return duration(max(0.0, (ended - created).total_seconds())) if created else ""
-
-
-def _state(session: Json) -> str:
-    more = text_of(session, "phase") if text_of(session, "state") == "Provisioning" else text_of(session, "endReason")
-    return f"{session.get('state')} ({more})" if more else str(session.get("state") or "")
-
-
-def _cost(session: Json) -> str:
-    cost = Money.read(mapping_of(session, "cost"), "amount")
-    return money(cost) if cost else ""
-
-
-def _stops(session: Json) -> str:
-    stops_at, reason = instant_of(session, "stopsAt"), text_of(session, "stopReason")
-    if stops_at is None:
-        return ""
-    shown = stops_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{shown} ({reason})" if reason else shown
-
-
-def _regions(offer: Json) -> str:
-    return ", ".join(text_of(region, "name") or "" for region in items_of(offer, "regions"))
-
-
-def _price(offer: Json) -> str:
-    prices = [Money.read(mapping_of(region, "price"), "amountPerHour") for region in items_of(offer, "regions")]
-    known = [price for price in prices if price is not None]
-    if not known:
-        return "unknown"
-    least, most = min(known, key=lambda price: price.amount), max(known, key=lambda price: price.amount)
-    return money(least) if least == most else f"{money(least)} to {money(most)}"
-
-
-def _wait(offer: Json) -> str:
-    wait_s = number_of(offer, "expectedWaitSeconds")
-    return duration(wait_s) if wait_s is not None else ""
-
-
-SESSION_COLUMNS = (
-    Column("SESSION", lambda session: session.get("id")),
-    Column("STATE", _state),
-    Column("USER", lambda session: session.get("userName") or session.get("user")),
-    Column("GPU", lambda session: session.get("gpuType")),
-    Column("REGION", lambda session: session.get("region")),
-    Column("AGE", _age),
-    Column("EST. COST", _cost),
-    Column("STOPS", _stops),
-)
-OFFER_COLUMNS = (
-    Column("GPU", lambda offer: offer.get("gpuType")),
-    Column("PRICE AN HOUR", _price),
-    Column("FREE", lambda offer: offer.get("freeNow")),
-    Column("FOR YOU", lambda offer: offer.get("freeForYou")),
-    Column("CAP", lambda offer: offer.get("maxConcurrent")),
-    Column("WAIT", _wait),
-    Column("REGIONS", _regions),
-    Column("DEFAULT", lambda offer: "default" if offer.get("default") else ""),
-)

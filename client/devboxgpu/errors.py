@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -14,9 +15,13 @@ SIGNAL_EXIT_BASE = 128
 
 
 class DevBoxGpuError(Exception):
-    """Any failure that is told to the person as one line; `exit_code` is that of verbs other than `shell` and `run`."""
+    """Any failure that is told to the person; `exit_code` is that of verbs other than `shell` and `run`."""
 
     exit_code = EXIT_ERROR
+
+    def lines(self) -> list[str]:
+        """What is told to the person: a line that says it, and one for each part where there are parts."""
+        return [str(self)]
 
 
 class ConfigurationError(DevBoxGpuError):
@@ -32,6 +37,18 @@ class UnreachableError(DevBoxGpuError):
         """False only where no request was ever received."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """A part of a refusal: a value that is wrong, or a try that failed, and at which place."""
+
+    code: str
+    message: str
+    target: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.message}" if self.target else self.message
+
+
 class RefusedError(DevBoxGpuError):
     """The control plane answered no."""
 
@@ -42,22 +59,36 @@ class RefusedError(DevBoxGpuError):
         status: int = 0,
         code: str = "",
         request_id: str = "",
-        details: Mapping[str, object] | None = None,
+        target: str = "",
+        details: Sequence[Detail] = (),
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.request_id = request_id
-        self.details = details or {}
+        self.target = target
+        """Which parameter or setting it is about."""
+        self.details = tuple(details)
         self.retry_after_s = retry_after_s
         self.exit_code = EXIT_NOT_FOUND if status == 404 else EXIT_ERROR
 
     def __str__(self) -> str:
         text = super().__str__()
+        if self.target and self.target not in text:
+            text = f"{self.target}: {text}"
         if self.code:
             text = f"{self.code}: {text}"
         return f"{text} (request {self.request_id})" if self.request_id else text
+
+    def lines(self) -> list[str]:
+        said = str(self)
+        if len(self.details) == 1 and self.details[0].message in said:
+            return [said]
+        return [said, *(f"- {self._part(detail)}" for detail in self.details)]
+
+    def _part(self, detail: Detail) -> str:
+        return str(detail) if detail.code == self.code else f"{detail} ({detail.code})"
 
 
 class SessionEndedError(DevBoxGpuError):

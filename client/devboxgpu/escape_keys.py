@@ -10,7 +10,7 @@ LINE_ENDS = frozenset(b"\r\n")
 
 HELP = (
     "keys after Enter:",
-    "  ~.  disconnect and stop the session",
+    "  ~.  disconnect; the session stops, unless other shells are in it",
     "  ~?  this help",
     "  ~~  a tilde",
 )

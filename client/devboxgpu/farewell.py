@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from devboxgpu.wire import Shell
 from devboxgpu.wording import cost_of, duration, money, printable
 
 
 def end_line(shell: Shell, closed: Shell | None, *, attached_s: float, exit_code: int, reason: str) -> str:
     """One line about an attached shell. What the service said when it was closed is preferred to our own count."""
+    if closed is not None and closed.session_goes_on:
+        return _line(["shell closed", _going_on(closed), reason, f"exit {exit_code}"])
     latest = closed or shell
     lasted_s = latest.duration_s if latest.duration_s is not None else attached_s
     price = latest.price_an_hour or shell.price_an_hour
@@ -21,4 +25,13 @@ def end_line(shell: Shell, closed: Shell | None, *, attached_s: float, exit_code
         reason,
         f"exit {exit_code}",
     ]
+    return _line(parts)
+
+
+def _going_on(closed: Shell) -> str:
+    shells = "1 more shell" if closed.open_shells == 1 else f"{closed.open_shells} more shells"
+    return f"session {closed.session or closed.id} goes on with {shells}"
+
+
+def _line(parts: Sequence[str | None]) -> str:
     return printable("devboxgpu: " + " · ".join(part for part in parts if part))

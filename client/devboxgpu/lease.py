@@ -10,7 +10,7 @@ from typing import Protocol
 
 from devboxgpu.activity import Activity
 from devboxgpu.errors import DevBoxGpuError, RefusedError, SessionEndedError
-from devboxgpu.wire import LeaseRenewal, LeaseWarning, text_of
+from devboxgpu.wire import LeaseRenewal, LeaseWarning
 from devboxgpu.wording import duration, end_reason
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ DEFAULT_RENEWAL_S = 30.0
 AFTER_FAILURE_S = 5.0
 SHORTEST_RENEWAL_S = 0.05
 SILENCE_WORTH_TELLING_S = 60.0
+STOPPED = "Stopped"
+"""Code of the detail that has, as its target, the reason why a shell is over."""
 
 
 class LeaseService(Protocol):
@@ -95,9 +97,7 @@ class LeaseKeeper:
 
 def ended_by(refused: RefusedError) -> SessionEndedError:
     """Why the session is over, as well as the refusal tells it."""
-    reason = next(
-        (found for key in ("endReason", "stopReason", "reason") if (found := text_of(refused.details, key))), ""
-    )
+    reason = next((detail.target for detail in refused.details if detail.code == STOPPED), "")
     if reason:
         return SessionEndedError(f"the session was stopped: {end_reason(reason)}", reason=reason)
     if refused.status == 404:

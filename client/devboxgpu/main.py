@@ -10,6 +10,7 @@ import click
 from devboxgpu import __version__
 from devboxgpu.commands.gpus import gpus
 from devboxgpu.commands.local import local
+from devboxgpu.commands.project import project
 from devboxgpu.commands.run import run
 from devboxgpu.commands.sessions import sessions
 from devboxgpu.commands.shell import shell
@@ -17,7 +18,7 @@ from devboxgpu.commands.whoami import whoami
 from devboxgpu.errors import EXIT_CLIENT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, DevBoxGpuError
 from devboxgpu.notices import Notices
 
-GIVING_REMOTE_CODES = frozenset({"shell", "run"})
+GIVING_REMOTE_CODES = {"shell": shell, "run": run}
 """Verbs whose exit codes are the remote's, so that every failure of ours, wrong words too, is 125."""
 
 
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for verb in (shell, run, sessions, gpus, whoami, local):
+for verb in (shell, run, sessions, gpus, project, whoami, local):
     cli.add_command(verb)
 
 
@@ -39,9 +40,22 @@ def main() -> None:
     sys.exit(run_command(sys.argv[1:]))
 
 
+def _gives_remote_code(arguments: list[str]) -> bool:
+    """Whether the exit code is to be the remote's: not for a --dry-run, which has no remote."""
+    command = GIVING_REMOTE_CODES.get(arguments[0]) if arguments else None
+    if command is None:
+        return False
+    # The words may be wrong, and are read all the same: the answer decides the exit code that says so.
+    group = click.Context(cli, **cli.context_settings)
+    words = command.make_context(
+        command.name, arguments[1:], parent=group, resilient_parsing=True, ignore_unknown_options=True
+    )
+    return not words.params.get("dry_run")
+
+
 def run_command(arguments: list[str]) -> int:
     """The exit code of the command with these arguments; whatever is to be told has been told."""
-    gives_remote_code = bool(arguments) and arguments[0] in GIVING_REMOTE_CODES
+    gives_remote_code = _gives_remote_code(arguments)
     try:
         code = cli.main(arguments, prog_name="devboxgpu", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -56,7 +70,8 @@ def run_command(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except DevBoxGpuError as error:
-        Notices().say(str(error))
+        for line in error.lines():
+            Notices().say(line)
         return EXIT_CLIENT_FAILED if gives_remote_code else error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; the interpreter's own last flush must not complain either.

@@ -8,13 +8,15 @@ from devboxgpu.api import ControlPlane, Opened
 from devboxgpu.errors import RefusedError
 from devboxgpu.progress import Progress
 from devboxgpu.session_end import raise_if_over
-from devboxgpu.wire import Operation, Shell
-from devboxgpu.wording import money, ordinal
+from devboxgpu.wire import Shell
+from devboxgpu.wire_opening import Operation
+from devboxgpu.wording import estimate, failed_try, moment, money, ordinal
 
 DEFAULT_POLL_S = 1.0
 SHORTEST_POLL_S = 0.05
 LONGEST_POLL_S = 10.0
 FAILED = frozenset({"Failed", "Canceled"})
+WAITING = "Waiting"
 
 
 def headline(project: str, shell: Shell) -> str:
@@ -24,10 +26,24 @@ def headline(project: str, shell: Shell) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def connected(shell: Shell, *, hint: str) -> str:
+    """Which session the shell is in, and whether other shells are in it too."""
+    guest = "joined: another shell of yours opened it" if shell.guest else ""
+    return " · ".join(part for part in (f"session {shell.session or shell.id}", guest, hint) if part)
+
+
 class Opening:
     def __init__(self, api: ControlPlane, progress: Progress) -> None:
         self._api = api
         self._progress = progress
+        self._phase = ""
+        self._attempt = 1
+        self._tries_told = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the shell was in line when it was last looked at."""
+        return self._phase == WAITING
 
     async def follow(self, opened: Opened) -> Shell:
         """The shell once its session runs.
@@ -43,7 +59,7 @@ class Opening:
             if shell.error is not None and shell.is_over:
                 raise shell.error.refusal()
             raise_if_over(shell)
-            self._show(shell.phase or shell.state, shell.attempt, shell.region, None)
+            self._enter(shell.phase or shell.state)
             await asyncio.sleep(DEFAULT_POLL_S)
 
     async def _follow_operation(self, operation_id: str, retry_after_s: float | None) -> None:
@@ -54,18 +70,58 @@ class Opening:
                 return
             if operation.status in FAILED:
                 raise _failure(operation)
-            waits = operation.queue_position is not None and operation.phase is None
-            phase = "Waiting" if waits else operation.phase or "Requested"
-            self._show(phase, operation.attempt, operation.region, operation.queue_position)
+            self._show(operation)
             asked_s = polled.retry_after_s if polled.retry_after_s is not None else retry_after_s
             await asyncio.sleep(min(max(asked_s or DEFAULT_POLL_S, SHORTEST_POLL_S), LONGEST_POLL_S))
 
-    def _show(self, phase: str, attempt: int, region: str | None, queue_position: int | None) -> None:
-        details = [
-            f"{ordinal(queue_position)} in line" if phase == "Waiting" and queue_position else None,
-            f"attempt {attempt} in {region}" if attempt > 1 and region else None,
-        ]
-        self._progress.enter(phase, " · ".join(detail for detail in details if detail))
+    def _show(self, operation: Operation) -> None:
+        self._tell_tries(operation)
+        if operation.waits:
+            self._wait(operation)
+        else:
+            self._enter(operation.phase or "Requested", aside=_attempt(operation) if operation.attempt > 1 else "")
+
+    def _wait(self, operation: Operation) -> None:
+        """The place and the estimate as they change; why it waits once."""
+        begins = not self.waits
+        if begins:
+            self._progress.break_off()
+        position, wait_s = operation.queue_position, operation.expected_wait_s
+        self._enter(
+            WAITING,
+            f"{ordinal(position)} in line" if position else "",
+            aside="wait unknown" if wait_s is None else estimate(wait_s),
+        )
+        if begins and (why := _why_it_waits(operation)):
+            self._progress.note(why)
+
+    def _tell_tries(self, operation: Operation) -> None:
+        """What failed, once the next attempt has begun or the shell is in line again."""
+        tries = operation.tries[self._tries_told :]
+        begun = operation.attempt > self._attempt and not operation.waits
+        if not begun and not (operation.waits and tries):
+            return
+        self._tries_told += len(tries)
+        self._attempt = operation.attempt if begun else self._attempt
+        self._progress.break_off()
+        failed = ", ".join(failed_try(one.region, one.gpu_type, one.code) for one in tries)
+        self._progress.note(": ".join(part for part in (_attempt(operation) if begun else "", failed) if part))
+
+    def _enter(self, phase: str, detail: str = "", *, aside: str = "") -> None:
+        self._phase = phase
+        self._progress.enter(phase, detail, aside=aside)
+
+
+def _attempt(operation: Operation) -> str:
+    """`attempt 2 in swedencentral`, and with which GPU where that is another one than before."""
+    text = f"attempt {operation.attempt}" + (f" in {operation.region}" if operation.region else "")
+    is_other = bool(operation.tries) and operation.gpu_type not in {None, operation.tries[-1].gpu_type}
+    return f"{text} with {operation.gpu_type}" if is_other else text
+
+
+def _why_it_waits(operation: Operation) -> str:
+    limit = f"at the longest until {moment(operation.wait_ends_at)}" if operation.wait_ends_at else None
+    return " · ".join(part for part in (operation.wait_reason, limit) if part)
 
 
 def _failure(operation: Operation) -> RefusedError:

@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     def headline(self, text: str) -> None: ...
 
-    def enter(self, phase: str, detail: str = "", *, concluded: str = "") -> None:
+    def enter(self, phase: str, detail: str = "", *, aside: str = "", concluded: str = "") -> None:
         """The phase now; entering another one finishes it, entering it again only changes the detail.
 
-        `concluded` is told of the phase before.
+        `aside` goes with the detail, and is no reason to say a line again. `concluded` is told of the phase before.
         """
+        ...
+
+    def note(self, text: str) -> None:
+        """A line of its own that stays."""
+        ...
+
+    def break_off(self) -> None:
+        """The phase of now is not called done; another one will be entered."""
         ...
 
     def finish(self, detail: str = "") -> None:
@@ -45,16 +53,16 @@ class _Phases:
         self._detail = ""
         self._since = 0.0
 
+    def break_off(self) -> None:
+        self._phase = ""
+
     def _elapsed_s(self) -> float:
         return self._monotonic() - self._since
 
-    def _change(self, phase: str, detail: str) -> bool:
-        """Whether this is another phase than before."""
-        is_new = phase != self._phase
-        if is_new:
+    def _change(self, phase: str, detail: str) -> None:
+        if phase != self._phase:
             self._since = self._monotonic()
         self._phase, self._detail = phase, printable(detail)
-        return is_new
 
 
 class PlainProgress(_Phases):
@@ -64,19 +72,22 @@ class PlainProgress(_Phases):
     def headline(self, text: str) -> None:
         self._notices.say(text)
 
-    def enter(self, phase: str, detail: str = "", *, concluded: str = "") -> None:
+    def enter(self, phase: str, detail: str = "", *, aside: str = "", concluded: str = "") -> None:
         if phase != self._phase:
             self._conclude(concluded)
         if (phase, printable(detail)) != (self._phase, self._detail) and detail:
-            self._notices.say(f"{DOING.get(phase, phase)}: {detail}")
+            self._notices.say(f"{DOING.get(phase, phase)}: {_together(detail, aside)}")
         self._change(phase, detail)
+
+    def note(self, text: str) -> None:
+        self._notices.say(text)
 
     def finish(self, detail: str = "") -> None:
         self._conclude(detail)
-        self._phase = ""
+        self.break_off()
 
     def abandon(self) -> None:
-        self._phase = ""
+        self.break_off()
 
     def _conclude(self, detail: str) -> None:
         if self._phase:
@@ -107,20 +118,25 @@ class LiveProgress(_Phases):
 
         self._console.print(Text.assemble(printable(text), ("   Ctrl-C cancels", "dim")))
 
-    def enter(self, phase: str, detail: str = "", *, concluded: str = "") -> None:
+    def enter(self, phase: str, detail: str = "", *, aside: str = "", concluded: str = "") -> None:
         if phase != self._phase:
             self._conclude(concluded)
-        self._change(phase, detail)
+        self._change(phase, _together(detail, aside))
         if self._live is not None:
             self._live.refresh()
+
+    def note(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(f"  {printable(text)}", style="dim"))
 
     def finish(self, detail: str = "") -> None:
         self._stop()
         self._conclude(detail)
-        self._phase = ""
+        self.break_off()
 
     def abandon(self) -> None:
-        self._phase = ""
+        self.break_off()
         self._stop()
 
     def _current(self) -> Spinner:
@@ -139,6 +155,10 @@ class LiveProgress(_Phases):
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+
+def _together(detail: str, aside: str) -> str:
+    return " · ".join(part for part in (detail, aside) if part)
 
 
 def progress_on(notices: Notices) -> Progress:

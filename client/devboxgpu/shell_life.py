@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -27,9 +25,10 @@ from devboxgpu.errors import (
     UnreachableError,
 )
 from devboxgpu.farewell import end_line
+from devboxgpu.identifiers import new_shell_id
 from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
 from devboxgpu.notices import Notices
-from devboxgpu.opening import Opening, headline
+from devboxgpu.opening import Opening, connected, headline
 from devboxgpu.piped_session import PipedSession
 from devboxgpu.progress import Progress, progress_on
 from devboxgpu.remote_command import LOGIN_SHELL, READ_ONE_LINE, SCRIPT_SHELL, piped_script, terminal_script
@@ -60,7 +59,7 @@ class ShellLife:
 
     def __init__(self, api: ControlPlane, plan: ShellPlan) -> None:
         self._api, self._plan = api, plan
-        self._shell_id = "sh-" + base64.b32encode(os.urandom(15)).decode().lower()
+        self._shell_id = new_shell_id()
         self._console = Console()
         self._notices = Notices()
         self._activity = Activity()
@@ -69,6 +68,7 @@ class ShellLife:
         self._stop = Stop()
         self._signals = Signals(self._stop, before_leaving=self._console.restore)
         self._opening_call: asyncio.Task[Opened] | None = None
+        self._opening: Opening | None = None
         self._lease: LeaseKeeper | None = None
         self._shell: Shell | None = None
         self._told = ""
@@ -113,7 +113,8 @@ class ShellLife:
             self._told = headline(self._api.project, opened.shell)
             progress.headline(self._told)
             self._keep_lease(opened.shell)
-            self._shell = await Opening(self._api, progress).follow(opened)
+            self._opening = Opening(self._api, progress)
+            self._shell = await self._opening.follow(opened)
             return await self._connect(self._shell, progress)
         finally:
             progress.abandon()
@@ -125,8 +126,7 @@ class ShellLife:
         attachment = await self._attach()
         self._attached_at = time.monotonic()
         self._activity.happened()
-        hint = "Enter ~? for keys" if self._plan.on_terminal else ""
-        progress.finish(" · ".join(part for part in (f"session {shell.session or shell.id}", hint) if part))
+        progress.finish(connected(shell, hint="Enter ~? for keys" if self._plan.on_terminal else ""))
         return attachment
 
     async def _attach(self) -> Attachment:
@@ -158,7 +158,7 @@ class ShellLife:
     def _forward_interrupt(self, piped: PipedSession, count: int) -> None:
         piped.interrupt()
         if count > 1:
-            self._notices.say("Ctrl-C went to the remote command; once more disconnects and stops the session")
+            self._notices.say("Ctrl-C went to the remote command; once more disconnects")
 
     def _keep_lease(self, shell: Shell) -> None:
         loop = asyncio.get_running_loop()
@@ -186,12 +186,15 @@ class ShellLife:
     def _explain(self, error: DevBoxGpuError) -> tuple[int, str]:
         """Tells the person; the exit code and the reason for the last line."""
         if isinstance(error, StoppedBySignalError):
-            self._notices.say(
-                "cancelled: closing the shell (Ctrl-C leaves at once)" if self._attached_at is None else str(error)
-            )
+            self._notices.say(str(error) if self._attached_at is not None else self._cancelled())
             return error.exit_code, ""
-        self._notices.say(str(error))
+        for line in error.lines():
+            self._notices.say(line)
         return EXIT_CLIENT_FAILED, error.reason if isinstance(error, SessionEndedError) else ""
+
+    def _cancelled(self) -> str:
+        what = "leaving the line" if self._opening is not None and self._opening.waits else "closing the shell"
+        return f"cancelled: {what} (Ctrl-C leaves at once)"
 
     async def _close(self) -> Shell | None:
         """Closes the shell, if it can exist, and says what is left to the lease when that fails."""

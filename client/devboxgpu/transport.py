@@ -1,6 +1,7 @@
 """HTTP to one origin: kept-alive connections, time limits, retries, ids that tie our calls to the service's logs.
 
-Every call of the control plane's API may be repeated (ids are chosen by the client), so every call is retried alike.
+Nearly every call of the control plane's API may be repeated (ids are chosen by the client), so every call is retried
+alike; one that may not be is made without patience.
 """
 
 from __future__ import annotations

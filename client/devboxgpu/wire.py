@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Self
 
-from devboxgpu.errors import RefusedError
+from devboxgpu.errors import Detail, RefusedError
 
 Json = Mapping[str, object]
 
@@ -29,6 +29,11 @@ def number_of(data: Json, key: str) -> float | None:
 def mapping_of(data: Json, key: str) -> Json | None:
     value = data.get(key)
     return value if isinstance(value, Mapping) else None
+
+
+def count_of(data: Json, key: str) -> int | None:
+    number = number_of(data, key)
+    return None if number is None else int(number)
 
 
 def items_of(data: Json, key: str) -> list[Json]:
@@ -67,18 +72,28 @@ class Problem:
 
     code: str
     message: str
-    details: Json
+    target: str = ""
+    details: tuple[Detail, ...] = ()
 
     @classmethod
     def read(cls, data: Json | None) -> Self | None:
         if data is None:
             return None
-        details = mapping_of(data, "details") or next(iter(items_of(data, "details")), {})
         code = text_of(data, "code") or "Unknown"
-        return cls(code=code, message=text_of(data, "message") or code, details=details)
+        return cls(
+            code=code,
+            message=text_of(data, "message") or code,
+            target=text_of(data, "target") or "",
+            details=tuple(_detail(item) for item in items_of(data, "details")),
+        )
 
     def refusal(self) -> RefusedError:
-        return RefusedError(self.message, code=self.code, details=self.details)
+        return RefusedError(self.message, code=self.code, target=self.target, details=self.details)
+
+
+def _detail(data: Json) -> Detail:
+    code = text_of(data, "code") or "Unknown"
+    return Detail(code=code, message=text_of(data, "message") or code, target=text_of(data, "target") or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +111,10 @@ class Shell:
     price_an_hour: Money | None
     cost: Money | None
     duration_s: float | None
+    guest: bool
+    """Whether it joined a session that another shell had opened."""
+    open_shells: int
+    """How many shells keep its session, as far as the service said."""
     lease_s: float | None
     """How long the first lease lasts, by the service's own clock."""
 
@@ -116,6 +135,8 @@ class Shell:
             price_an_hour=Money.read(mapping_of(data, "price"), "amountPerHour"),
             cost=Money.read(mapping_of(data, "cost"), "amount"),
             duration_s=number_of(data, "durationSeconds"),
+            guest=data.get("guest") is True,
+            open_shells=int(number_of(data, "openShells") or 0),
             lease_s=(lapses - created).total_seconds() if created and lapses else None,
         )
 
@@ -123,27 +144,10 @@ class Shell:
     def is_over(self) -> bool:
         return self.state in {"Stopping", "Ended"}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    status: str
-    phase: str | None
-    attempt: int
-    region: str | None
-    queue_position: int | None
-    error: Problem | None
-
-    @classmethod
-    def read(cls, data: Json) -> Self:
-        position = number_of(data, "queuePosition")
-        return cls(
-            status=text_of(data, "status") or "Unknown",
-            phase=text_of(data, "phase"),
-            attempt=int(number_of(data, "attempt") or 1),
-            region=text_of(data, "region"),
-            queue_position=None if position is None else int(position),
-            error=Problem.read(mapping_of(data, "error")),
-        )
+    @property
+    def session_goes_on(self) -> bool:
+        """Whether other shells keep the session when this one is closed."""
+        return not self.is_over and self.open_shells > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""How durations, money, phases and reasons read to a person."""
+"""How durations, instants, money, phases and reasons read to a person."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from devboxgpu.wire import Money
@@ -43,6 +44,15 @@ END_REASONS = {
     "ProvisioningFailed": "it could not be made ready",
     "AppLost": "its container was lost",
 }
+FAILED_TRIES = {
+    "NoCapacity": "had no GPU",
+    "EnvironmentQuotaReached": "had no quota left",
+    "CreationRejected": "was refused by Azure",
+    "ImageNotPulled": "could not pull the image",
+    "GpuMissing": "gave a container without a GPU",
+    "ProvisioningTimedOut": "took too long",
+    "AppLost": "lost the container",
+}
 
 
 def duration(seconds: float) -> str:
@@ -57,6 +67,20 @@ def duration(seconds: float) -> str:
     return f"{whole // SECONDS_AN_HOUR} h {whole % SECONDS_AN_HOUR // 60} min"
 
 
+def estimate(seconds: float) -> str:
+    """`about 40 s`, `about 12 min`, `about 3 h`: no more digits than an estimate has."""
+    if seconds < 55:
+        return f"about {max(10, round(seconds / 10) * 10)} s"
+    if seconds < 2 * SECONDS_AN_HOUR:
+        return f"about {round(seconds / 60)} min"
+    return f"about {round(seconds / SECONDS_AN_HOUR)} h"
+
+
+def moment(at: datetime) -> str:
+    """RFC 3339 in UTC, to the second: `2026-11-21T23:00:00Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def money(value: Money) -> str:
     """Two decimals, or four where two would say nothing: `0.41 USD`, `0.0012 USD`."""
     places = Decimal("0.01") if value.amount >= Decimal("0.10") or value.amount == 0 else Decimal("0.0001")
@@ -67,6 +91,11 @@ def cost_of(price_an_hour: Money, seconds: float) -> Money:
     """The estimate used when the service has not said what a session cost."""
     amount = price_an_hour.amount * Decimal(str(seconds)) / SECONDS_AN_HOUR
     return Money(amount=amount, currency=price_an_hour.currency)
+
+
+def failed_try(region: str, gpu_type: str, code: str) -> str:
+    """`westus3/T4 had no GPU`."""
+    return f"{region}/{gpu_type} {FAILED_TRIES.get(code, f'failed: {code}')}"
 
 
 def end_reason(reason: str) -> str:

@@ -168,7 +168,7 @@ def refusal_at_once(settings: GpuSettings, gpu_type: GpuType) -> Problem | None:
 
 
 def acceptable_types(settings: GpuSettings, asked: GpuType | None) -> tuple[GpuType, ...]:
-    """Return the GPU types that a session may get, in order: the one that it named, else the first and its fallbacks."""
+    """Return the GPU types that a session may get, in order: the one it named, else the first and the fallbacks."""
     if asked is not None:
         return (asked,)
     first, *others = settings.gpu_types

@@ -11,18 +11,19 @@ from shared.domain.admission import Admit, Book, Refuse, Wait, Wish, after_admis
 from shared.domain.errors import Problem
 from shared.domain.ledger import Ledger
 from shared.domain.line import Waiter
-from shared.domain.placement import Outlook, next_place
+from shared.domain.placement import Outlook, Place, next_place
 from shared.domain.pricing import GpuType
 from shared.domain.records import SessionRow
 from shared.domain.states import EndReason, Phase, SessionState, check_transition
 
 
 def begun(session: SessionRow, book: Book, gpu_type: GpuType, outlook: Outlook) -> SessionRow:
-    """Return the session with a GPU of this type reserved. Policy is pinned now; the price, where its app is made."""
+    """Return the session with a GPU of this type reserved. Policy and, where it is known, the price are pinned now."""
     check_transition(session.state, SessionState.PROVISIONING)
     settings, types = book.settings, session.gpu_types or [session.gpu_type]
     wanted = [gpu_type, *(other for other in types if other is not gpu_type)]
-    place = next_place(session.regions, wanted, (), outlook, book.now)
+    place = next_place(session.regions, wanted, (), outlook, book.now) or Place(session.regions[0], gpu_type)
+    rate = outlook.rates.get(place)
     return msgspec.structs.replace(
         session,
         state=SessionState.PROVISIONING,
@@ -33,7 +34,7 @@ def begun(session: SessionRow, book: Book, gpu_type: GpuType, outlook: Outlook) 
         gpu_type=gpu_type,
         gpu_types=wanted,
         attempt=1,
-        region=place.region if place else session.regions[0],
+        region=place.region,
         phase=Phase.CREATING,
         phase_since=book.now,
         wait_reason=None,
@@ -41,6 +42,8 @@ def begun(session: SessionRow, book: Book, gpu_type: GpuType, outlook: Outlook) 
         max_lifetime_s=settings.max_lifetime_minutes * 60,
         extend_limit_s=settings.extend_limit_minutes * 60,
         lease_grace_s=settings.idle.grace_minutes * 60,
+        rate_per_second=rate.amount_per_second if rate else None,
+        currency=rate.currency if rate else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What Dev Center lets a project have: an upper bound on its own settings, set outside DevBoxGPU."""
+"""What a project's Dev Center allows it at most, whatever the project's own settings say."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from shared.domain.settings import Mode
 
 
 class Governance(msgspec.Struct, frozen=True, kw_only=True):
-    """Dev Center's word on a project's GPU sessions (azure.md 6.1, 6.2). None: it sets no bound.
+    """The upper bound that Dev Center sets: a policy's default where it is locked, else the project's own value there.
 
-    `mode` and `max_concurrent` bound the project's own settings from above. `mode_locked` and `cap_locked` tell that a
-    Dev Center project policy fixes them: they are not the project's to change.
+    Absent: no bound. Locked: the policy says NotModifiable (reference/azure.md 6.2).
     """
 
     mode: Mode | None = None

@@ -17,7 +17,7 @@ SHORT_BELOW = 0.5
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
-    """Tries of one region, GPU type and UTC hour of the day, decayed to `at`; `ready_s`: mean seconds to a proved GPU."""
+    """Tries of one region, GPU type and UTC hour of day, decayed to `at`; `ready_s`: mean seconds to a proved GPU."""
 
     at: datetime
     successes: float = 0.0

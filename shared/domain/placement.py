@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.memory import Remembered, likely_short
-from shared.domain.pricing import GpuType
+from shared.domain.pricing import GpuType, Rate
 from shared.domain.settings import GpuSettings
 
 
@@ -24,19 +24,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What is known of Azure without asking it: GPUs that the quota leaves, and what earlier sessions met."""
+    """What is known of Azure without asking it: GPUs that the quota leaves, what earlier sessions met, list prices.
 
+    `regions`: where the project's sessions can be placed.
+    """
+
+    regions: tuple[str, ...] = ()
     free: Mapping[Place, int] = field(default_factory=dict)
     memory: Mapping[Place, Remembered] = field(default_factory=dict)
+    rates: Mapping[Place, Rate] = field(default_factory=dict)
 
     def is_doubtful(self, place: Place, now: datetime) -> bool:
         return self.free.get(place, 1) <= 0 or likely_short(self.memory.get(place), now)
 
-    def quota_of(self, regions: Collection[str]) -> dict[GpuType, int]:
-        """Return the GPUs left by type in these regions; a type that is unknown in one of them is left out."""
+    def quota(self) -> dict[GpuType, int]:
+        """Return the GPUs left by type in all regions; a type that is unknown in one of them is left out."""
         left: dict[GpuType, int] = {}
         for gpu_type in GpuType:
-            known = [self.free.get(Place(region, gpu_type)) for region in regions]
+            known = [self.free.get(Place(region, gpu_type)) for region in self.regions]
             counts = [count for count in known if count is not None]
             if counts and len(counts) == len(known):
                 left[gpu_type] = sum(counts)
@@ -44,7 +49,7 @@ class Outlook:
 
 
 def environments_of(settings: GpuSettings, served: Mapping[str, str]) -> dict[str, str]:
-    """Return environment ids by region, in the project's order: its own, else the platform's; others are passed over."""
+    """Return environment ids by region in the project's order: its own, else the platform's; others are passed over."""
     found: dict[str, str] = {}
     for region in settings.regions_in_order():
         environment = region.environment_id or served.get(region.name)
@@ -56,7 +61,7 @@ def environments_of(settings: GpuSettings, served: Mapping[str, str]) -> dict[st
 def next_place(
     regions: Sequence[str], gpu_types: Sequence[GpuType], tried: Collection[Place], outlook: Outlook, now: datetime
 ) -> Place | None:
-    """Return where to try next: GPU types in order, regions in order within a type, the doubtful ones of a type last."""
+    """Return where to try next: GPU types in order, regions in order within a type, doubtful ones of a type last."""
     for gpu_type in gpu_types:
         left = [place for region in regions if (place := Place(region, gpu_type)) not in tried]
         if left:

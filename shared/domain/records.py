@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import msgspec
 
-from shared.domain.errors import ErrorCode, Problem
 from shared.domain.effective import bounded
+from shared.domain.errors import ErrorCode, Problem
 from shared.domain.governance import Governance
 from shared.domain.lease import Deadline, HoldFacts, ShellFacts
 from shared.domain.line import Waiter
@@ -190,7 +190,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
 
     @property
     def waiter(self) -> Waiter:
-        """This session as it stands, or would stand, in line."""
+        """The session as it stands, or would stand, in line."""
         return Waiter(
             session=self.session,
             user=self.user,

@@ -55,6 +55,9 @@ class Environments(Protocol):
     def known(self, environment_id: str) -> EnvironmentFacts | None:
         """Return what is remembered from the last 10 minutes, without asking."""
 
+    def outdate(self, environment_id: str) -> None:
+        """Let the next question be asked of Azure: a GPU there has just become free."""
+
 
 class AzureEnvironments:
     """Environments in Azure Resource Manager. Azure is asked at most every 30 seconds for each, failures included."""
@@ -70,6 +73,9 @@ class AzureEnvironments:
 
     def known(self, environment_id: str) -> EnvironmentFacts | None:
         return self._facts.known(environment_id.lower())
+
+    def outdate(self, environment_id: str) -> None:
+        self._facts.outdate(environment_id.lower())
 
     def _ask(self, environment_id: str) -> EnvironmentFacts:
         try:

@@ -154,7 +154,7 @@ class Sessions:
     # writing
 
     def hold_bounds(self, project: ProjectId, bounds: Governance) -> None:
-        """Let the ledger go by these bounds of Dev Center's from now on; admissions under way see them or come first."""
+        """Let the ledger go by these bounds of Dev Center's; admissions under way see them or come first."""
         if self._bounds.get(project) == bounds:
             return
 

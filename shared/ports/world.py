@@ -12,7 +12,7 @@ from azure.core.credentials import TokenCredential
 from shared.domain.memory import Remembered
 from shared.domain.names import ProjectId
 from shared.domain.placement import Outlook, Place, environments_of
-from shared.domain.pricing import GpuType
+from shared.domain.pricing import GpuType, Rate
 from shared.domain.records import SessionRow
 from shared.domain.settings import GpuSettings, SettingsBounds
 from shared.ports.capacity_memory import CapacityMemory
@@ -52,7 +52,11 @@ class World:
         """Return what is known of Azure's capacity for this project, without asking anybody but storage."""
         stored = self.sessions.recent_settings(project)
         return outlook_of(
-            stored.row.settings if stored else GpuSettings(), self.settings, self.environments, self.memory
+            stored.row.settings if stored else GpuSettings(),
+            self.settings,
+            self.environments,
+            self.memory,
+            self.prices,
         )
 
     @property
@@ -61,14 +65,19 @@ class World:
             shortest_minutes=self.settings.shortest_minutes,
             regions=frozenset(self.settings.environments),
             subscription_id=self.settings.subscription_id,
+            has_pull_identity=self.settings.pull_identity is not None,
         )
 
 
-def outlook_of(settings: GpuSettings, app: AppSettings, environments: Environments, memory: CapacityMemory) -> Outlook:
+def outlook_of(
+    settings: GpuSettings, app: AppSettings, environments: Environments, memory: CapacityMemory, prices: Prices
+) -> Outlook:
     """Return what is remembered of the places that these settings allow."""
     free: dict[Place, int] = {}
     remembered: dict[Place, Remembered] = {}
-    for region, environment_id in environments_of(settings, app.environments).items():
+    rates: dict[Place, Rate] = {}
+    environments_there = environments_of(settings, app.environments)
+    for region, environment_id in environments_there.items():
         facts = environments.known(environment_id)
         for gpu_type in GpuType:
             place = Place(region, gpu_type)
@@ -76,7 +85,9 @@ def outlook_of(settings: GpuSettings, app: AppSettings, environments: Environmen
                 free[place] = facts.free[gpu_type]
             if (known := memory.known(place)) is not None:
                 remembered[place] = known
-    return Outlook(free=free, memory=remembered)
+            if (rate := prices.known(region, gpu_type)) is not None:
+                rates[place] = rate
+    return Outlook(regions=tuple(environments_there), free=free, memory=remembered, rates=rates)
 
 
 @cache
@@ -94,13 +105,13 @@ def world() -> World:
     credential = managed_identity(settings.identity_client_id)
     tables = connect(connection=settings.tables_connection, endpoint=settings.tables_endpoint, credential=credential)
     tables.create_tables()
-    memory = CapacityMemory(tables, utc_now)
+    memory, prices = CapacityMemory(tables, utc_now), RetailPrices(settings.prices_endpoint)
     environments = AzureEnvironments(
         credential=credential, endpoint=settings.arm_endpoint, subscription_id=settings.subscription_id
     )
     return World(
         settings=settings,
-        sessions=Sessions(tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory)),
+        sessions=Sessions(tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory, prices)),
         apps=AzureContainerApps(
             credential=credential,
             endpoint=settings.arm_endpoint,
@@ -111,7 +122,7 @@ def world() -> World:
         memory=memory,
         entitlement=DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential),
         governance=_governance(settings, credential),
-        prices=RetailPrices(settings.prices_endpoint),
+        prices=prices,
         topic=_topic(settings, credential),
         now=utc_now,
         tokens=EntraTokens(

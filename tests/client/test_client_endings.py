@@ -41,15 +41,6 @@ def test_a_refusal_after_admission_is_told_and_the_shell_closed(terminal: Termin
     assert terminal.plane.closed
 
 
-def test_places_in_line_are_told(terminal: Terminal) -> None:
-    terminal.plane.queue_positions = [2, 1]
-
-    errors = terminal.run("run", "true").stderr
-
-    assert b"Waiting for a GPU: 2nd in line" in errors
-    assert b"Waiting for a GPU: 1st in line" in errors
-
-
 def test_ctrl_c_while_the_session_is_made_cancels_and_closes(terminal: Terminal, eventually: Eventually) -> None:
     process = held(terminal, "Pulling", eventually)
 

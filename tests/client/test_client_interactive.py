@@ -122,7 +122,7 @@ def test_the_escape_keys_disconnect_and_stop(terminal: Terminal) -> None:
     screen = opened(terminal)
 
     screen.send("\r~?")
-    screen.expect_exact("disconnect and stop the session")
+    screen.expect_exact("disconnect; the session stops, unless other shells are in it")
     screen.send("\r~.")
 
     assert exit_code(screen) == 125

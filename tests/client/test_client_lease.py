@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from devboxgpu.activity import Activity
-from devboxgpu.errors import RefusedError, SessionEndedError, UnreachableError
+from devboxgpu.errors import Detail, RefusedError, SessionEndedError, UnreachableError
 from devboxgpu.lease import LeaseKeeper
 from devboxgpu.wire import LeaseRenewal, LeaseWarning
 
 Answer = LeaseRenewal | Exception
+STOPPED = [Detail(code="Stopped", message="nobody used it", target="Idle")]
 
 
 class Service:
@@ -80,7 +81,7 @@ def test_each_warning_is_told_once_however_often_it_comes(kept: Callable[..., Ke
 
 
 def test_an_ended_session_is_reported_with_its_reason_and_renewing_stops(kept: Callable[..., Kept]) -> None:
-    life = kept(renewal(), RefusedError("it ended", status=409, code="ShellEnded", details={"endReason": "Idle"}))
+    life = kept(renewal(), RefusedError("it ended", status=409, code="ShellEnded", details=STOPPED))
 
     ended = life.ended.get(timeout=20)
 

@@ -4,13 +4,15 @@ from decimal import Decimal
 
 import pytest
 
+from devboxgpu.errors import Detail, RefusedError
 from devboxgpu.farewell import end_line
 from devboxgpu.notices import Notices
 from devboxgpu.progress import PlainProgress
 from devboxgpu.screen import ScreenModes
 from devboxgpu.tokens import claims_of
-from devboxgpu.wire import LeaseRenewal, Money, Operation, Shell
-from devboxgpu.wording import duration, money, ordinal, printable
+from devboxgpu.wire import LeaseRenewal, Money, Shell
+from devboxgpu.wire_opening import Operation
+from devboxgpu.wording import duration, estimate, money, ordinal, printable
 
 
 class Screen:
@@ -30,6 +32,14 @@ class Screen:
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "about 10 s"), (41, "about 40 s"), (58, "about 1 min"), (740, "about 12 min"), (10_000, "about 3 h")],
+)
+def test_an_estimate_has_no_more_digits_than_are_known(seconds: float, text: str) -> None:
+    assert estimate(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -64,11 +74,35 @@ def test_answers_with_nothing_in_them_are_read_as_unknown() -> None:
     assert LeaseRenewal.read({"warnings": ["x", None]}).warnings == ()
 
 
-def test_details_are_read_from_a_list_as_well_as_from_an_object() -> None:
-    for details in ({"endReason": "Idle"}, [{"endReason": "Idle"}]):
-        error = Shell.read({"error": {"code": "ShellEnded", "details": details}}).error
-        assert error is not None
-        assert error.details == {"endReason": "Idle"}
+def test_a_refusal_in_parts_has_a_line_for_each() -> None:
+    refused = RefusedError(
+        "no region had a GPU",
+        code="NoCapacity",
+        details=[
+            Detail(code="NoCapacity", message="none assigned in 600 s", target="westus3/T4"),
+            Detail(code="ImageNotPulled", message="denied", target="swedencentral/T4"),
+        ],
+    )
+
+    assert refused.lines() == [
+        "NoCapacity: no region had a GPU",
+        "- westus3/T4: none assigned in 600 s",
+        "- swedencentral/T4: denied (ImageNotPulled)",
+    ]
+
+
+def test_a_part_that_says_nothing_more_is_not_told_twice() -> None:
+    refused = RefusedError(
+        "over. It was idle.", code="ShellEnded", details=[Detail(code="Stopped", message="It was idle.")]
+    )
+
+    assert refused.lines() == ["ShellEnded: over. It was idle."]
+
+
+def test_a_refusal_names_the_place_that_it_is_about() -> None:
+    assert str(RefusedError("a policy says 30", code="SettingLockedByPolicy", target="idle.timeoutMinutes")) == (
+        "SettingLockedByPolicy: idle.timeoutMinutes: a policy says 30"
+    )
 
 
 def test_the_last_line_prefers_what_the_service_counted() -> None:
@@ -125,17 +159,17 @@ def test_phases_are_told_when_they_are_done_with_their_time() -> None:
     screen = Screen()
     progress = PlainProgress(Notices(screen), monotonic=lambda: now[0])  # type: ignore[arg-type]
 
-    progress.enter("Waiting", "2nd in line")
-    progress.enter("Waiting", "2nd in line")
-    progress.enter("Waiting", "1st in line")
+    progress.enter("Waiting", "2nd in line", aside="about 2 min")
+    progress.enter("Waiting", "2nd in line", aside="about 1 min")
+    progress.enter("Waiting", "1st in line", aside="wait unknown")
     now[0] = 41.0
     progress.enter("Pulling")
     now[0] = 59.0
     progress.abandon()
 
     assert screen.text.splitlines() == [
-        "devboxgpu: Waiting for a GPU: 2nd in line",
-        "devboxgpu: Waiting for a GPU: 1st in line",
+        "devboxgpu: Waiting for a GPU: 2nd in line · about 2 min",
+        "devboxgpu: Waiting for a GPU: 1st in line · wait unknown",
         "devboxgpu: Waited for a GPU (41 s)",
     ]
 

@@ -31,15 +31,42 @@ OFFERS: list[dict[str, object]] = [
         "gpuType": "T4",
         "regions": [
             {"name": "westus3", "price": {"amountPerHour": "1.5588", "currency": "USD"}},
-            {"name": "swedencentral", "price": {"amountPerHour": "1.70", "currency": "USD"}},
+            {"name": "swedencentral", "price": {"amountPerHour": "1.70", "currency": "USD"}, "shortage": True},
+            {"name": "australiaeast", "quotaFree": 0},
         ],
         "maxConcurrent": 4,
         "freeNow": 3,
         "freeForYou": 2,
+        "waiting": 0,
+        "expectedWaitSeconds": 0,
         "default": True,
     },
-    {"gpuType": "A100", "regions": [{"name": "westus3"}], "maxConcurrent": 1, "freeNow": 0, "freeForYou": 0},
+    {
+        "gpuType": "A100",
+        "regions": [{"name": "westus3"}],
+        "maxConcurrent": 1,
+        "freeNow": 0,
+        "freeForYou": 0,
+        "waiting": 3,
+        "expectedWaitSeconds": 740,
+        "fallback": True,
+    },
+    {"gpuType": "H100", "regions": [{"name": "westus3"}], "maxConcurrent": 1, "freeNow": 0, "freeForYou": 0},
 ]
+EXPLANATION: dict[str, object] = {
+    "session": "s-2",
+    "state": "Waiting",
+    "summary": "it waits because all 4 GPUs of demo are in use\x1b[1m",
+    "reasons": [{"code": "ProjectGpuCapReached", "message": "4 of 4 GPUs are in use"}],
+    "changes": [
+        {"action": "devboxgpu sessions stop s-1", "message": "stop a session of your own"},
+        {"message": "ask an administrator for a higher cap"},
+    ],
+    "queuePosition": 2,
+    "queueLength": 5,
+    "deadlines": [{"reason": "WaitTimedOut", "at": "2026-11-21T23:00:00Z"}],
+    "tries": [{"region": "westus3", "gpuType": "A100", "code": "NoCapacity", "message": "none"}],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -116,9 +143,9 @@ def test_stopping_tells_what_happens(terminal: Terminal) -> None:
     assert terminal.plane.made("POST", "/stop")[0].body == {"reason": "lunch"}
 
 
-@pytest.mark.parametrize("verb", ["show", "stop"])
-def test_an_unknown_session_is_not_found(terminal: Terminal, verb: str) -> None:
-    done = terminal.run("sessions", verb, "s-nobody")
+@pytest.mark.parametrize("words", [["show"], ["stop"], ["why"], ["extend", "--minutes", "5"]])
+def test_an_unknown_session_is_not_found(terminal: Terminal, words: list[str]) -> None:
+    done = terminal.run("sessions", *words, "s-nobody")
 
     assert done.returncode == 3
     assert b"NotFound" in done.stderr
@@ -129,9 +156,97 @@ def test_gpus_show_price_and_what_is_free(terminal: Terminal) -> None:
 
     assert lines[0].split()[:2] == ["GPU", "PRICE"]
     assert "1.56 USD to 1.70 USD" in lines[1]
-    assert "westus3, swedencentral" in lines[1]
+    assert "westus3, swedencentral (shortage), australiaeast (no quota left)" in lines[1]
     assert lines[1].endswith("default")
     assert lines[2].split()[:2] == ["A100", "unknown"]
+    assert lines[2].endswith("fallback")
+
+
+def test_gpus_show_who_waits_and_for_how_long(terminal: Terminal) -> None:
+    titles, *lines = terminal.run("gpus").stdout.decode().splitlines()
+
+    start, end = titles.index("IN LINE"), titles.index("REGIONS")
+    assert [line[start:end].split("  ")[0].strip() for line in lines] == ["0", "3", ""]
+    assert [line[titles.index("  WAIT") : end].strip() for line in lines] == ["none", "about 12 min", "unknown"]
+
+
+def test_a_session_in_line_is_listed_with_its_place(terminal: Terminal) -> None:
+    terminal.plane.sessions = [{"id": "s-3", "state": "Waiting", "queuePosition": 2}, {"id": "s-4", "state": "Waiting"}]
+
+    lines = terminal.run("sessions", "list").stdout.decode().splitlines()
+
+    assert lines[1].split()[1:] == ["Waiting", "(2nd", "in", "line)"]
+    assert lines[2].split() == ["s-4", "Waiting"]
+
+
+def test_why_a_session_waits_and_what_would_change_it_is_told(terminal: Terminal) -> None:
+    terminal.plane.explanations["s-2"] = EXPLANATION
+
+    done = terminal.run("sessions", "why", "s-2")
+
+    assert done.returncode == 0
+    assert done.stdout.decode().splitlines() == [
+        "session s-2 · Waiting: it waits because all 4 GPUs of demo are in use [1m",
+        "why:",
+        "  4 of 4 GPUs are in use (ProjectGpuCapReached)",
+        "in line:",
+        "  2nd of 5 · wait unknown",
+        "tried without success:",
+        "  westus3/A100 had no GPU",
+        "stops:",
+        "  2026-11-21T23:00:00Z (WaitTimedOut)",
+        "what would change it:",
+        "  stop a session of your own: devboxgpu sessions stop s-1",
+        "  ask an administrator for a higher cap",
+    ]
+
+
+def test_what_is_not_said_of_a_session_is_left_out(terminal: Terminal) -> None:
+    terminal.plane.explanations["s-1"] = {"session": "s-1", "state": "Running", "stopsAt": "2026-11-21T23:00:00Z"}
+
+    assert terminal.run("sessions", "why", "s-1").stdout.decode().splitlines() == [
+        "session s-1 · Running: the service does not say why",
+        "stops:",
+        "  2026-11-21T23:00:00Z",
+    ]
+
+
+def test_programs_get_an_explanation_as_it_came(terminal: Terminal) -> None:
+    terminal.plane.explanations["s-2"] = EXPLANATION
+
+    assert json.loads(terminal.run("sessions", "why", "s-2", "-o", "json").stdout) == EXPLANATION
+    picked = terminal.run("sessions", "why", "s-2", "--query", "changes[].action", "-o", "tsv")
+    assert picked.stdout == b"devboxgpu sessions stop s-1\n"
+
+
+@pytest.mark.parametrize(("longer", "stop"), [("60", "2026-11-22T00:00:00Z"), ("1h30m", "2026-11-22T00:30:00Z")])
+def test_extending_tells_the_new_stop(terminal: Terminal, longer: str, stop: str) -> None:
+    done = terminal.run("sessions", "extend", "s-1", "--minutes", longer)
+
+    assert (done.stdout.decode(), done.returncode) == (f"session s-1 stops at {stop} (Idle)\n", 0)
+
+
+def test_an_extended_session_is_data_for_programs(terminal: Terminal) -> None:
+    done = terminal.run("sessions", "extend", "s-1", "--minutes", "60", "--query", "stopsAt", "-o", "tsv")
+
+    assert done.stdout == b"2026-11-22T00:00:00Z\n"
+    assert terminal.plane.made("POST", "/extend")[0].body == {"minutes": 60}
+
+
+def test_extending_further_than_the_project_allows_is_refused(terminal: Terminal) -> None:
+    done = terminal.run("sessions", "extend", "s-1", "--minutes", "10h")
+
+    assert (done.stdout, done.returncode) == (b"", 1)
+    assert b"ExtendLimitReached: a session may be extended by 240 minutes in all" in done.stderr
+
+
+def test_extending_is_not_repeated_behind_the_persons_back(terminal: Terminal) -> None:
+    terminal.plane.busy_answers = 1
+
+    done = terminal.run("sessions", "extend", "s-1", "--minutes", "60")
+
+    assert done.returncode == 1
+    assert len(terminal.plane.made("POST", "/extend")) == 1
 
 
 def test_whoami_shows_the_claims_and_never_the_token(terminal: Terminal) -> None:
@@ -160,12 +275,18 @@ def test_debugging_names_calls_and_never_the_token(terminal: Terminal) -> None:
         (["no-such-verb"], 2),
         (["sessions", "no-such-verb"], 2),
         (["sessions", "show"], 2),
+        (["sessions", "why"], 2),
+        (["sessions", "extend", "s-1"], 2),
+        (["sessions", "extend", "s-1", "--minutes", "x"], 2),
+        (["project", "no-such-verb"], 2),
+        (["project", "show", "demo", "other"], 2),
         (["sessions", "list", "--query", "[[["], 2),
         (["gpus", "-o", "xml"], 2),
         (["shell", "--no-such-flag"], 125),
         (["run"], 125),
         (["run", "--label", "novalue", "true"], 125),
         (["--help"], 0),
+        (["run", "-h"], 0),
         (["--version"], 0),
     ],
 )

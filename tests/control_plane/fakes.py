@@ -228,6 +228,43 @@ class FakeAzure:
         self.history[at] = (*self.history[at][:2], self.now())
 
 
+ROOMY = EnvironmentFacts(has_virtual_network=False, free={GpuType.T4: 100, GpuType.A100: 20})
+
+
+class FakeEnvironments:
+    """Environments with room for everything, but for those that a test sets; none answers while `away`."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, EnvironmentFacts] = {}
+        self.away = False
+        self._seen: dict[str, EnvironmentFacts] = {}
+
+    def facts(self, environment_id: str) -> EnvironmentFacts:
+        if self.away:
+            raise EnvironmentUnknown("503 html")
+        self._seen[environment_id] = self.by_id.get(environment_id, ROOMY)
+        return self._seen[environment_id]
+
+    def known(self, environment_id: str) -> EnvironmentFacts | None:
+        return self._seen.get(environment_id)
+
+    def outdate(self, environment_id: str) -> None:
+        """Facts are asked anew each time here."""
+
+
+class FakeGovernance:
+    """Dev Center's bounds by project; none where a test sets none, and no answer while `away`."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Governance] = {}
+        self.away = False
+
+    def bounds(self, project: ProjectId) -> Governance:
+        if self.away:
+            raise GovernanceUnknown("503 html")
+        return self.told.get(project, Governance())
+
+
 class FakePrices:
     def __init__(self) -> None:
         self.knows = True
@@ -249,6 +286,7 @@ class FakeEntitlement:
             ("other", USERS["erin"]),
         }
         self.administrators = {("demo", USERS["carol"])}
+        self.projects = {"demo", "other"}
         self.asked = 0
 
     def has_dev_box(self, project: ProjectId, user: UserId) -> bool:
@@ -259,39 +297,10 @@ class FakeEntitlement:
         return (project, user) in self.administrators
 
     def projects_of(self, user: UserId) -> list[ProjectId]:
-        return [ProjectId(project) for project, owner in sorted(self.boxes) if owner == user]
+        return sorted({ProjectId(project) for project, owner in self.boxes if owner == user})
 
     def all_projects(self) -> list[ProjectId]:
-        return [ProjectId(project) for project in sorted({project for project, _ in self.boxes})]
-
-
-class FakeEnvironments:
-    """Environments by id; an id that is not listed has plenty of everything that is unknown."""
-
-    def __init__(self) -> None:
-        self.told: dict[str, EnvironmentFacts] = {}
-        self.away = False
-
-    def facts(self, environment_id: str) -> EnvironmentFacts:
-        if self.away:
-            raise EnvironmentUnknown("the environment cannot be read")
-        return self.told.get(environment_id, EnvironmentFacts(has_virtual_network=False, free=None))
-
-    def known(self, environment_id: str) -> EnvironmentFacts | None:
-        return self.told.get(environment_id)
-
-
-class FakeGovernance:
-    """What Dev Center allows each project; nothing is bounded until a test says so."""
-
-    def __init__(self) -> None:
-        self.told: dict[str, Governance] = {}
-        self.away = False
-
-    def bounds(self, project: ProjectId) -> Governance:
-        if self.away:
-            raise GovernanceUnknown("Dev Center is away")
-        return self.told.get(project, Governance())
+        return [ProjectId(project) for project in sorted(self.projects)]
 
 
 class FakeTopic:

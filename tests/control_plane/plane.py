@@ -154,20 +154,20 @@ class Plane:
         self.world = World(
             settings=parse({**ENVIRONMENT, **settings}),
             sessions=Sessions(self.tables, clock.now, self._outlook),
-            environments=self.environments,
             memory=self.memory,
             apps=self.azure,
+            environments=self.environments,
             entitlement=self.entitlement,
+            governance=self.governance,
             prices=self.prices,
             topic=self.topic,
             tokens=NamedTokens(),
             now=clock.now,
-            governance=self.governance,
         )
         caller.plane = self
 
     def _outlook(self, settings: GpuSettings) -> Outlook:
-        return outlook_of(settings, self.world.settings, self.environments, self.memory)
+        return outlook_of(settings, self.world.settings, self.environments, self.memory, self.prices)
 
     async def call(
         self,
@@ -303,7 +303,8 @@ class Plane:
         for name in {name for name, _, _ in self.azure.history}:
             lives = sorted((begun, ended) for other, begun, ended in self.azure.history if other == name)
             for (_, ended), (begun, _) in itertools.pairwise(lives):
-                assert ended is not None and ended <= begun, "two apps of one session"
+                assert ended is not None, "two apps of one session"
+                assert ended <= begun, "two apps of one session"
         holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
         assert set(self.azure.apps) <= holding_apps, "an app without a session that holds it"
 

@@ -301,8 +301,8 @@ def test_offers_tell_types_prices_and_what_is_free(tmp_path):
         assert (t4["gpuType"], t4["maxConcurrent"], t4["freeNow"], t4["freeForYou"]) == ("T4", 4, 3, 2)
         assert (t4["waiting"], t4["expectedWaitSeconds"], t4["default"]) == (0, 0.0, True)
         price = {"amountPerHour": "1.5588", "currency": "USD"}
-        assert t4["regions"][0] == {"name": "westus3", "price": price, "readySeconds": 5.2}
-        assert t4["regions"][1] == {"name": "swedencentral", "price": price}
+        assert t4["regions"][0] == {"name": "westus3", "price": price, "quotaFree": 100, "readySeconds": 5.2}
+        assert t4["regions"][1] == {"name": "swedencentral", "price": price, "quotaFree": 100}
 
     played(tmp_path, story)
 

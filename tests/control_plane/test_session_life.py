@@ -247,7 +247,9 @@ def test_throttling_and_outages_of_azure_are_waited_out(played, tmp_path):
     async def story(one: Plane):
         one.azure.later = [Later(7.0, "429"), Later(5.0, "503 html")]
         one.azure.unknown_looks = 3
-        await one.opened()
+        view = await one.open()
+        await one.run_for(60)
+        assert one.session(view["session"]).state is SessionState.RUNNING
 
     played(tmp_path, story)
 

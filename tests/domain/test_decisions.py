@@ -10,18 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain import names
-from shared.domain.admission import Ledger, Wish, free_for, refusal
-from shared.domain.errors import ErrorCode
 from shared.domain.lease import HoldFacts, ShellFacts, activity_instant, deadline, planned_end, reason_to_stop
 from shared.domain.names import UserId
 from shared.domain.pricing import GpuType, Rate, cost_of, metered_seconds, segments, session_rate, split_by_day
 from shared.domain.provisioning import seconds_to_next_look
-from shared.domain.settings import (
-    GpuSettings,
-    GpuTypeSetting,
-    Mode,
-    ServerlessGpuSessionsSettings,
-)
 from shared.domain.states import FOLLOWING, EndReason, IllegalTransition, SessionState, check_transition
 
 START = datetime(2026, 11, 21, 23, 0, tzinfo=UTC)
@@ -147,72 +139,6 @@ def test_the_rate_of_a_t4_adds_gpu_cpus_and_memory():
     assert rate is not None
     assert rate.amount_per_hour == Decimal("1.5588")
     assert session_rate(GpuType.A100, prices, "USD") is None
-
-
-def settings(*, cap=4, per_user=2, t4=None, mode=Mode.AUTO_DEPLOY) -> GpuSettings:
-    return GpuSettings(
-        serverless_gpu_sessions_settings=ServerlessGpuSessionsSettings(
-            serverless_gpu_sessions_mode=mode, max_concurrent_sessions_per_project=cap
-        ),
-        max_concurrent_sessions_per_user=per_user,
-        gpu_types=(GpuTypeSetting(type=GpuType.T4, max_concurrent=t4),),
-    )
-
-
-@given(
-    cap=st.integers(1, 6),
-    per_user=st.integers(1, 6),
-    t4=st.none() | st.integers(0, 6),
-    users=st.lists(st.sampled_from([ALICE, BOB]), max_size=20),
-)
-def test_no_order_of_requests_gets_past_a_cap(cap, per_user, t4, users):
-    policy, ledger = settings(cap=cap, per_user=per_user, t4=t4), Ledger()
-    for user in users:
-        wish = Wish(user=user, gpu_type=GpuType.T4)
-        free = free_for(policy, ledger, wish)[1]
-        refused = refusal(policy, ledger, wish)
-        assert (refused is None) == (free > 0)
-        if refused is None:
-            ledger = ledger.with_one(GpuType.T4, user)
-
-    assert ledger.reserved <= min(cap, t4 if t4 is not None else cap)
-    assert all(count <= per_user for count in ledger.by_user.values())
-
-
-@given(users=st.lists(st.sampled_from([ALICE, BOB]), max_size=10))
-def test_what_is_reserved_and_released_leaves_an_empty_ledger_and_no_second_release(users):
-    ledger = Ledger()
-    for user in users:
-        ledger = ledger.with_one(GpuType.T4, user)
-    for user in users:
-        ledger = ledger.without_one(GpuType.T4, user)
-
-    assert ledger == Ledger()
-    with pytest.raises(ValueError, match="released twice"):
-        ledger.without_one(GpuType.T4, ALICE)
-
-
-def test_a_cap_lowered_below_the_use_admits_nobody():
-    ledger = Ledger().with_one(GpuType.T4, ALICE).with_one(GpuType.T4, BOB)
-
-    refused = refusal(settings(cap=1), ledger, Wish(user=UserId("c"), gpu_type=GpuType.T4))
-
-    assert refused is not None
-    assert refused.code is ErrorCode.PROJECT_CAP_REACHED
-
-
-@pytest.mark.parametrize(
-    ("policy", "gpu_type", "code"),
-    [
-        (settings(mode=Mode.DISABLED), GpuType.T4, ErrorCode.GPU_DISABLED),
-        (settings(), GpuType.A100, ErrorCode.GPU_TYPE_NOT_ALLOWED),
-    ],
-)
-def test_what_the_settings_refuse_is_refused_whatever_is_free(policy, gpu_type, code):
-    refused = refusal(policy, Ledger(), Wish(user=ALICE, gpu_type=gpu_type))
-
-    assert refused is not None
-    assert refused.code is code
 
 
 @pytest.mark.parametrize("before", SessionState)

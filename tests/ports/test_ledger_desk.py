@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.domain.admission import Ledger
+from shared.domain.admission import Book
 from shared.domain.names import ProjectId, UserId
 from shared.domain.pricing import GpuType
 from shared.domain.records import LedgerRow
-from shared.ports.ledger_desk import MOST_TOGETHER, Entry, LedgerDesk
+from shared.ports.book_keeping import BookKeeper, Entry
+from shared.ports.clock import utc_now
+from shared.ports.ledger_desk import MOST_TOGETHER, LedgerDesk
 from shared.ports.sessions import LookupRow
 from shared.ports.tables import Insert, StorageUnavailable, Update
 from tests.control_plane.fakes import MemoryTables
@@ -26,9 +28,13 @@ def tables() -> MemoryTables:
     return made
 
 
+def desk_at(tables: MemoryTables) -> LedgerDesk:
+    return LedgerDesk(BookKeeper(tables, utc_now))
+
+
 def reserving(key: str):
-    def request(_, ledger: Ledger) -> Entry:
-        return Entry(ledger.with_one(GpuType.T4, ALICE), [Insert(key, LookupRow(project=DEMO))])
+    def request(book: Book) -> Entry:
+        return Entry(book.ledger.with_one(GpuType.T4, ALICE), [Insert(key, LookupRow(project=DEMO))])
 
     return request
 
@@ -38,7 +44,7 @@ def reserved(tables: MemoryTables) -> int:
 
 
 def test_two_hundred_at_once_are_each_carried_out_once_in_few_transactions(tables):
-    desk, before = LedgerDesk(tables), tables.commits
+    desk, before = desk_at(tables), tables.commits
     with ThreadPoolExecutor(32) as pool:
         done = list(pool.map(lambda number: desk.enter(DEMO, reserving(f"k{number:03d}")), range(200)))
 
@@ -49,12 +55,12 @@ def test_two_hundred_at_once_are_each_carried_out_once_in_few_transactions(table
 
 
 def test_those_who_come_while_one_is_served_go_together(tables):
-    desk, entered, release = LedgerDesk(tables), threading.Event(), threading.Event()
+    desk, entered, release = desk_at(tables), threading.Event(), threading.Event()
 
-    def slow(policy, ledger):
+    def slow(book):
         entered.set()
         release.wait(10)
-        return reserving("first")(policy, ledger)
+        return reserving("first")(book)
 
     with ThreadPoolExecutor(MOST_TOGETHER) as pool:
         first = pool.submit(desk.enter, DEMO, slow)
@@ -71,17 +77,17 @@ def test_those_who_come_while_one_is_served_go_together(tables):
 
 
 def test_one_whose_row_has_changed_is_told_and_its_neighbours_are_carried_out(tables):
-    desk, entered, release = LedgerDesk(tables), threading.Event(), threading.Event()
+    desk, entered, release = desk_at(tables), threading.Event(), threading.Event()
 
-    def slow(policy, ledger):
+    def slow(book):
         entered.set()
         release.wait(10)
-        return reserving("first")(policy, ledger)
+        return reserving("first")(book)
 
-    def stale(_, ledger: Ledger) -> Entry:
-        return Entry(ledger.with_one(GpuType.T4, ALICE), [Update("absent", LookupRow(project=DEMO), "old")])
+    def stale(book: Book) -> Entry:
+        return Entry(book.ledger.with_one(GpuType.T4, ALICE), [Update("absent", LookupRow(project=DEMO), "old")])
 
-    def broken(_, __) -> Entry:
+    def broken(_: Book) -> Entry:
         raise ValueError("released twice")
 
     with ThreadPoolExecutor(8) as pool:
@@ -99,7 +105,7 @@ def test_one_whose_row_has_changed_is_told_and_its_neighbours_are_carried_out(ta
 
 
 def test_storage_that_is_away_is_told_to_everyone_who_waits(tables):
-    desk = LedgerDesk(tables)
+    desk = desk_at(tables)
     tables.away = True
 
     with ThreadPoolExecutor(8) as pool:
@@ -114,7 +120,7 @@ def test_storage_that_is_away_is_told_to_everyone_who_waits(tables):
 
 
 def test_two_processes_at_one_ledger_never_lose_a_reservation(tables):
-    desks = [LedgerDesk(tables), LedgerDesk(tables)]
+    desks = [desk_at(tables), desk_at(tables)]
 
     def insist(number: int) -> None:
         while not desks[number % 2].enter(DEMO, reserving(f"k{number:03d}")):

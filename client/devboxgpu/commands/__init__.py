@@ -1,1 +1,4 @@
-"""One module a verb. They import only click at the top, so that `devboxgpu --help` is quick."""
+"""A module for each verb, and what verbs share.
+
+What declares a verb imports only click at the top, so that `devboxgpu --help` is quick.
+"""

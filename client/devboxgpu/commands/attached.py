@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -17,9 +16,7 @@ def run_attached(
     """Opens a shell, attaches it, closes it; the exit code."""
     if hasattr(sys.stderr, "reconfigure"):
         sys.stderr.reconfigure(errors="replace")
-    plan = ShellPlan(
-        request={**request, "origin": {"devBox": socket.gethostname()}}, arguments=arguments, on_terminal=on_terminal
-    )
+    plan = ShellPlan(request=request, arguments=arguments, on_terminal=on_terminal)
 
     async def live() -> int:
         return await ShellLife(configuration.control_plane(), plan).run()

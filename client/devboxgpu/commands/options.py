@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+from devboxgpu.commands.durations import Duration
 
 if TYPE_CHECKING:
     from devboxgpu.configuration import Configuration
@@ -15,15 +18,19 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
+_debug = click.option("--debug", is_flag=True, help="Say on standard error what is called and answered.")
+_project = click.option("--project", metavar="NAME", help="Dev Center project (DEVBOXGPU_PROJECT).")
+_endpoint = click.option("--endpoint", metavar="URL", help="The control plane's address (DEVBOXGPU_ENDPOINT).")
+
+
+def endpoint_options(function: Decorated) -> Decorated:
+    """--endpoint, --debug: what every verb that talks to the control plane takes."""
+    return _endpoint(_debug(function))
+
+
 def connection_options(function: Decorated) -> Decorated:
-    """--endpoint, --project, --debug: what every verb that talks to the control plane takes."""
-    for option in (
-        click.option("--debug", is_flag=True, help="Say on standard error what is called and answered."),
-        click.option("--project", metavar="NAME", help="Dev Center project (DEVBOXGPU_PROJECT)."),
-        click.option("--endpoint", metavar="URL", help="The control plane's address (DEVBOXGPU_ENDPOINT)."),
-    ):
-        function = option(function)
-    return function
+    """--endpoint, --project, --debug: what every verb takes that works in a project."""
+    return _endpoint(_project(_debug(function)))
 
 
 def output_options(function: Decorated) -> Decorated:
@@ -44,8 +51,22 @@ def output_options(function: Decorated) -> Decorated:
 
 
 def session_options(function: Decorated) -> Decorated:
-    """What `shell` and `run` may ask of a new session."""
+    """What `shell` and `run` may ask of a session, and how long for."""
     for option in (
+        click.option("--query", metavar="JMESPATH", help="With --dry-run: show only this part of the decision."),
+        click.option(
+            "-o", "--output", type=click.Choice(["table", "json", "tsv"]), help="With --dry-run: the decision as data."
+        ),
+        click.option("--dry-run", is_flag=True, help="Only say what would be decided now, and open nothing."),
+        click.option(
+            "--wait-timeout", metavar="DURATION", type=Duration(), help="Wait at most so long: 90s, 30m, 1h30m."
+        ),
+        click.option(
+            "--wait/--no-wait",
+            default=None,
+            help="Wait in line where no GPU is free, or be refused. Default: wait at a terminal.",
+        ),
+        click.option("--session", metavar="ID", help="Join this live session of yours, where the project allows it."),
         click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="Label of the session; repeatable."),
         click.option("--name", metavar="NAME", help="Name of the session, for people."),
         click.option("--image", metavar="IMAGE", help="Container image. Default: the project's."),
@@ -56,7 +77,7 @@ def session_options(function: Decorated) -> Decorated:
     return function
 
 
-def configured(*, endpoint: str | None, project: str | None, debug: bool) -> Configuration:
+def configured(*, endpoint: str | None, project: str | None, debug: bool, project_needed: bool = True) -> Configuration:
     """The configuration that holds for a verb; switches the log on for --debug."""
     from devboxgpu.configuration import load
 
@@ -67,18 +88,58 @@ def configured(*, endpoint: str | None, project: str | None, debug: bool) -> Con
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
         logging.getLogger("devboxgpu").addHandler(handler)
         logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
-    return load(endpoint=endpoint, project=project)
+    return load(endpoint=endpoint, project=project, project_needed=project_needed)
+
+
+def asks_only(*, dry_run: bool, output: str | None, query: str | None) -> bool:
+    """Whether nothing is to be opened; what only --dry-run can use is refused without it."""
+    if not dry_run and (output is not None or query is not None):
+        raise click.UsageError("-o and --query show the decision of --dry-run: add --dry-run, or leave them out")
+    return dry_run
 
 
 def session_request(
-    *, gpu: str | None, region: str | None, image: str | None, name: str | None, labels: tuple[str, ...]
+    *,
+    gpu: str | None,
+    region: str | None,
+    image: str | None,
+    name: str | None,
+    labels: tuple[str, ...],
+    session: str | None,
+    wait: bool | None,
+    wait_timeout: timedelta | None,
 ) -> dict[str, object]:
     """The body of OpenShell; absent wishes are left to the project's settings."""
+    import socket
+
     pairs = {}
     for label in labels:
         key, separator, value = label.partition("=")
         if not key or not separator:
             raise click.BadParameter(f"'{label}' is not KEY=VALUE", param_hint="--label")
         pairs[key] = value
-    wishes = {"gpuType": gpu, "region": region, "image": image, "sessionName": name, "labels": pairs or None}
+    wishes = {
+        "gpuType": gpu,
+        "region": region,
+        "image": image,
+        "sessionName": name,
+        "labels": pairs or None,
+        "session": session,
+        "wait": _waits(session, wait, wait_timeout) or None,
+        "waitTimeoutSeconds": int(wait_timeout.total_seconds()) if wait_timeout is not None else None,
+        "origin": {"devBox": socket.gethostname()},
+    }
     return {key: value for key, value in wishes.items() if value is not None}
+
+
+def _waits(session: str | None, wait: bool | None, wait_timeout: timedelta | None) -> bool:
+    """Whether to wait in line; where nothing is said, whether a person looks on."""
+    if session is not None:
+        if wait or wait_timeout is not None:
+            raise click.UsageError("--session joins a session that has its GPU: leave --wait and --wait-timeout out")
+        return False
+    if wait_timeout is not None:
+        if wait is False:
+            raise click.UsageError("--wait-timeout says how long to wait, --no-wait not to: leave one of them out")
+        return True
+    return sys.stderr.isatty() if wait is None else wait

@@ -1,15 +1,18 @@
-"""`devboxgpu sessions list|show|stop`."""
+"""`devboxgpu sessions list|show|why|extend|stop`."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import click
 
+from devboxgpu.commands.durations import Duration, minutes_of
 from devboxgpu.commands.options import configured, connection_options, output_options
 
 
-@click.group(short_help="See and stop GPU sessions.")
+@click.group(short_help="See, explain, extend and stop GPU sessions.")
 def sessions() -> None:
-    """See and stop GPU sessions: your own, and everybody's where you administer the project."""
+    """See, explain, extend and stop GPU sessions: your own, and everybody's where you administer the project."""
 
 
 @sessions.command("list", short_help="List the project's sessions that you may see.")
@@ -28,7 +31,8 @@ def list_sessions(
     debug: bool,
 ) -> None:
     """List the project's sessions that you may see."""
-    from devboxgpu.data_output import SESSION_COLUMNS, show
+    from devboxgpu.columns import SESSION_COLUMNS
+    from devboxgpu.data_output import show
 
     api = configured(endpoint=endpoint, project=project, debug=debug).control_plane()
     filters = {key: value for key, value in (("state", state), ("user", user)) if value}
@@ -54,6 +58,58 @@ def show_session(
     show(
         configured(endpoint=endpoint, project=project, debug=debug).control_plane().get_session(session), output, query
     )
+
+
+@sessions.command("why", short_help="Why a session waits, lives or stopped.")
+@click.argument("session")
+@output_options
+@connection_options
+def explain_session(
+    *, session: str, output: str, query: str | None, endpoint: str | None, project: str | None, debug: bool
+) -> None:
+    """Why SESSION waits, lives or stopped, when it will stop, and what would change that."""
+    from devboxgpu.data_output import show
+    from devboxgpu.explanation import told
+
+    explained = configured(endpoint=endpoint, project=project, debug=debug).control_plane().explain_session(session)
+    if output == "table" and query is None:
+        click.echo("\n".join(told(explained)))
+    else:
+        show(explained, output, query)
+
+
+@sessions.command("extend", short_help="Let a session live longer.")
+@click.argument("session")
+@click.option(
+    "--minutes",
+    "longer",
+    metavar="N",
+    type=Duration(),
+    required=True,
+    help="How much longer, in minutes, or as 90s, 2h, 1h30m.",
+)
+@output_options
+@connection_options
+def extend_session(
+    *,
+    session: str,
+    longer: timedelta,
+    output: str,
+    query: str | None,
+    endpoint: str | None,
+    project: str | None,
+    debug: bool,
+) -> None:
+    """Let SESSION live longer than its longest life, as far as the project allows; says when it stops now."""
+    from devboxgpu.data_output import show
+    from devboxgpu.explanation import next_stop
+
+    api = configured(endpoint=endpoint, project=project, debug=debug).control_plane()
+    extended = api.extend_session(session, minutes=minutes_of(longer))
+    if output == "table" and query is None:
+        click.echo(next_stop(session, extended))
+    else:
+        show(extended, output, query)
 
 
 @sessions.command("stop", short_help="Stop a session and free its GPU.")
