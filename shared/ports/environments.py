@@ -16,7 +16,7 @@ from azure.core.exceptions import AzureError
 from shared.domain.pricing import GpuType
 from shared.ports.arm_client import asked, container_apps_client, environment_place
 from shared.ports.container_apps import ArmUnknown
-from shared.ports.remembering import Remembered
+from shared.ports.recent_answers import RecentAnswers
 
 ASKED_EVERY_S = 30.0
 REMEMBERED_S = 600.0
@@ -64,7 +64,7 @@ class AzureEnvironments:
 
     def __init__(self, *, credential: TokenCredential, endpoint: str, subscription_id: str) -> None:
         self._client = container_apps_client(credential=credential, endpoint=endpoint, subscription_id=subscription_id)
-        self._facts: Remembered[str, EnvironmentFacts] = Remembered(
+        self._facts: RecentAnswers[str, EnvironmentFacts] = RecentAnswers(
             fresh_s=ASKED_EVERY_S, usable_s=REMEMBERED_S, again_s=ASKED_EVERY_S, unknown=EnvironmentUnknown
         )
 

@@ -22,7 +22,7 @@ class _Entry(Generic[Answer]):
     outdated: bool = False
 
 
-class Remembered(Generic[Key, Answer]):
+class RecentAnswers(Generic[Key, Answer]):
     """Answers by key, in this process's memory.
 
     An answer younger than `fresh_s` is given without asking. One younger than `usable_s` stands in where asking fails;
