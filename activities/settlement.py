@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from activities.turn import Move, Turn, take_turn
-from shared.domain.billing import Span, spans
-from shared.domain.names import ProjectId, SessionId, UserId
-from shared.domain.pricing import GpuType, Segment, segments
-from shared.domain.records import Row, SessionRow
+from shared.domain.names import SessionId
+from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
-from shared.ports.tables import Insert
+from shared.domain.usage import UsageRow, usage_partition, usage_rows
+from shared.ports.tables import Insert, Stored, Tables, Update
 from shared.ports.world import World
 
 END_OF_TIME_MS = 99_999_999_999_999
-
-
-class UsageRow(Row, frozen=True, kw_only=True):
-    """`usage`: what one session used on one UTC day. No cost where its price was not known: never a guess."""
-
-    project: ProjectId
-    session: SessionId
-    user: UserId
-    gpu_type: GpuType
-    region: str | None
-    seconds: int
-    cost: Decimal | None = None
-    currency: str | None = None
 
 
 def settle_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
@@ -40,31 +26,31 @@ def settle_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
 def _settle(turn: Turn) -> Move:
     session, tables = turn.session, turn.world.sessions.tables
     ended_at = session.ended_at or turn.now
-    for number, (span, piece) in enumerate(_pieces(session, ended_at)):
-        row = UsageRow(
-            project=session.project,
-            session=session.session,
-            user=session.user,
-            gpu_type=span.gpu_type,
-            region=span.region,
-            seconds=piece.seconds,
-            cost=piece.cost,
-            currency=span.rate.currency if span.rate else None,
-        )
-        tables.commit(
-            "usage", f"{session.project}~{piece.day:%Y%m%d}", [Insert(f"{session.session}-{number:04d}", row)]
-        )
+    book_usage(tables, session, ended_at)
     tables.commit(
         "history", f"{session.project}~{ended_at:%Y%m}", [Insert(_newest_first(ended_at, session.session), session)]
     )
     return turn.stay(0.0, settled=True)
 
 
-def _pieces(session: SessionRow, ended_at: datetime) -> Iterator[tuple[Span, Segment]]:
-    """Yield what is booked: the days of every place where the session ran."""
-    for span in spans(session, ended_at):
-        for piece in segments(span.started_at, span.seconds, span.rate):
-            yield span, piece
+def book_usage(tables: Tables, session: SessionRow, until: datetime) -> int:
+    """Write what the session used up to `until`; return how many rows changed. What is settled stays as it is.
+
+    Rows have keys of their own: a second run, of this step or of a sweep, finds the first one's and changes nothing.
+    """
+    return sum(_book(tables, key, row) for key, row in usage_rows(session, until))
+
+
+def _book(tables: Tables, key: str, row: UsageRow) -> bool:
+    partition = usage_partition(row.project, row.day)
+    stored: Stored[UsageRow] | None = tables.read("usage", partition, key, UsageRow)
+    if stored is None:
+        return tables.commit("usage", partition, [Insert(key, row)])
+    if stored.row.settled or stored.row.seconds > row.seconds:
+        return False
+    if msgspec.structs.replace(stored.row, op=row.op) == row:
+        return False
+    return tables.commit("usage", partition, [Update(key, row, stored.etag)])
 
 
 def _newest_first(ended_at: datetime, session: SessionId) -> str:
