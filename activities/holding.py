@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from activities.authorising import within_budget
 from activities.provisioning import missing_app
 from activities.stopping import stop_if_told
-from activities.turn import Move, Turn, changed_shells, holding_pause_s, take_turn
+from activities.turn import (
+    AFTER_DEADLINE_S,
+    Decided,
+    LedgerMove,
+    Move,
+    Turn,
+    changed_shells,
+    holding_pause_s,
+    take_turn,
+)
 from shared.domain import names
+from shared.domain.events import EventType
+from shared.domain.lease import Deadline, planned_end
+from shared.domain.records import SessionRow, hold_facts
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import ArmUnknown, Gone
 from shared.ports.sessions import SessionView
@@ -22,7 +37,7 @@ def tend_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
     return take_turn(world, wire, frozenset({SessionState.RUNNING}), _tend)
 
 
-def _tend(turn: Turn) -> Move:
+def _tend(turn: Turn) -> Move | LedgerMove:
     turn = _under_present_policy(turn)
     if (stopped := stop_if_told(turn)) is not None:
         return stopped
@@ -31,7 +46,28 @@ def _tend(turn: Turn) -> Move:
             return missing_app(turn)
     except ArmUnknown:
         pass  # unknown is not gone: the session goes on, and is looked at again
-    return turn.stay(holding_pause_s(turn, turn.end()), _announced(turn), missing_since=None)
+    move = within_budget(turn, _foretold(turn, turn.stay(holding_pause_s(turn, turn.end()), missing_since=None)))
+    return told_to_shells(turn, move)
+
+
+def _foretold(turn: Turn, move: Move) -> Move:
+    """Tell the world once of an idle stop that is near, and look again when the next one comes near."""
+    minutes, planned = turn.session.warn_minutes, _planned_stop(turn)
+    if not minutes or planned is None or planned.reason is not EndReason.IDLE:
+        return move
+    warn_at = planned.at - timedelta(minutes=max(minutes))
+    if turn.now < warn_at:
+        left_s = (warn_at - turn.now).total_seconds() + AFTER_DEADLINE_S
+        return replace(move, pause_s=min(move.pause_s, left_s))
+    if turn.session.warned_for == planned.at:
+        return move
+    row = msgspec.structs.replace(move.session, warned_for=planned.at)
+    return replace(move, session=row, event=EventType.SESSION_IDLE_WARNING)
+
+
+def _planned_stop(turn: Turn) -> Deadline | None:
+    """Return when the session stops although its leases go on being renewed."""
+    return planned_end(hold_facts(turn.session, [shell.row for shell in turn.shells], timedelta(0)))
 
 
 def _under_present_policy(turn: Turn) -> Turn:
@@ -48,9 +84,11 @@ def _under_present_policy(turn: Turn) -> Turn:
         session,
         idle_timeout_s=min(session.idle_timeout_s, settings.idle.timeout_minutes * 60),
         max_lifetime_s=min(session.max_lifetime_s, longest_s),
-        ordered_stop_at=stop_at,
-        ordered_stop_reason=EndReason.PROJECT_DISABLED if stop_at is not None else None,
+        warn_minutes=list(settings.idle.warn_minutes),
     )
+    if stop_at is not None or session.ordered_stop_reason is EndReason.PROJECT_DISABLED:
+        reason = EndReason.PROJECT_DISABLED if stop_at is not None else None
+        tightened = msgspec.structs.replace(tightened, ordered_stop_at=stop_at, ordered_stop_reason=reason)
     if tightened == session:
         return turn
     view = turn.view
@@ -58,12 +96,23 @@ def _under_present_policy(turn: Turn) -> Turn:
     return Turn(world=turn.world, order=turn.order, view=SessionView(changed, view.wakes), now=turn.now)
 
 
-def _announced(turn: Turn) -> tuple[Change, ...]:
-    """Return the changes that let every shell's next renewal tell of limits that are other than it knows."""
-    session = turn.session
+def told_to_shells(turn: Turn, move: Move | LedgerMove) -> Move | LedgerMove:
+    """Return the move with the changes that let every shell's next renewal tell of limits other than it knows."""
+    if isinstance(move, LedgerMove):
+        return LedgerMove(decide=lambda book: _told(turn, move.decide(book)))
+    return replace(move, changes=(*move.changes, *_announced(turn, move.session)))
+
+
+def _told(turn: Turn, decided: Decided) -> Decided:
+    move = decided.move
+    return replace(decided, move=replace(move, changes=(*move.changes, *_announced(turn, move.session))))
+
+
+def _announced(turn: Turn, session: SessionRow) -> tuple[Change, ...]:
     limits = {
         "idle_timeout_s": session.idle_timeout_s,
         "max_lifetime_s": session.max_lifetime_s,
+        "warn_minutes": session.warn_minutes,
         "ordered_stop_at": session.ordered_stop_at,
         "ordered_stop_reason": session.ordered_stop_reason,
     }

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from activities.authorising import within_budget
 from activities.falling_back import fail_here, move_on, next_for, present_place
 from activities.stopping import stop_for, stop_if_told
 from activities.turn import LedgerMove, Move, Turn, changed_shells, end_of, holding_pause_s, take_turn
@@ -131,7 +132,8 @@ def _look(turn: Turn) -> Move | LedgerMove:
     except ArmUnknown as unknown:
         pause_s = max(unknown.retry_after_s, seconds_to_next_look(turn.session.looks))
         return _past_deadline(turn, phase, str(unknown)) or turn.stay(pause_s, looks=turn.session.looks + 1)
-    return _refused(turn, phase, seen) or _past_deadline(turn, phase, seen.detail) or _again(turn, phase, seen)
+    stopped = _refused(turn, phase, seen) or _past_deadline(turn, phase, seen.detail)
+    return stopped or within_budget(turn, _again(turn, phase, seen))
 
 
 def _refused(turn: Turn, phase: Phase, seen: AppSeen) -> Move | None:
@@ -181,6 +183,7 @@ def _run(turn: Turn, seen: AppSeen) -> Move:
             running_at=turn.now,
             idle_timeout_s=session.idle_timeout_s,
             max_lifetime_s=session.max_lifetime_s,
+            warn_minutes=session.warn_minutes,
         ),
         running_at=turn.now,
         replica_started_at=session.replica_started_at or seen.replica_started_at or turn.now,

@@ -9,7 +9,8 @@ from typing import Any
 from activities.turn import Decided, LedgerMove, Move, Turn, take_turn
 from shared.domain import names
 from shared.domain.admission import Book
-from shared.domain.billing import cost_so_far, seconds_so_far
+from shared.domain.billing import seconds_so_far
+from shared.domain.budget import cost_in_month
 from shared.domain.errors import Problem
 from shared.domain.events import EventType
 from shared.domain.provisioning import AppSeen, seconds_to_next_look
@@ -27,6 +28,7 @@ TOLD: dict[EndReason, str] = {
     EndReason.MAX_LIFETIME: "Stopped: the session reached the project's longest life.",
     EndReason.STOPPED_BY_USER: "Stopped by its owner.",
     EndReason.STOPPED_BY_ADMINISTRATOR: "Stopped by an administrator.",
+    EndReason.BUDGET_EXHAUSTED: "Stopped: the project's budget of this month is used up.",
     EndReason.PROJECT_DISABLED: "Stopped: GPU sessions were disabled for the project.",
     EndReason.CANCELLED: "Cancelled before it was ready.",
 }
@@ -101,10 +103,10 @@ def _release(turn: Turn) -> LedgerMove:
         ended_at=turn.now,
         metered_s=seconds_so_far(session, turn.now),
     )
-    cost = cost_so_far(session, turn.now)
+    cost = cost_in_month(session, turn.now) or Decimal(0)
 
     def decide(book: Book) -> Decided:
-        ledger = book.ledger.without_one(session.gpu_type, session.user, cost=cost or Decimal(0))
+        ledger = book.ledger.without_one(session.gpu_type, session.user).settled(session.session, cost)
         if session.held_from is not None and session.running_at is not None:
             ledger = ledger.having_lasted(session.gpu_type, turn.now - session.held_from)
         return Decided(move=ended, ledger=ledger)

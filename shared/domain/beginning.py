@@ -41,6 +41,8 @@ def begun(session: SessionRow, book: Book, gpu_type: GpuType, outlook: Outlook) 
         idle_timeout_s=settings.idle.timeout_minutes * 60,
         max_lifetime_s=settings.max_lifetime_minutes * 60,
         extend_limit_s=settings.extend_limit_minutes * 60,
+        warn_minutes=list(settings.idle.warn_minutes),
+        authorised_until=book.now + book.slice,
         lease_grace_s=settings.idle.grace_minutes * 60,
         rate_per_second=rate.amount_per_second if rate else None,
         currency=rate.currency if rate else None,
@@ -91,7 +93,7 @@ def outcome_of(session: SessionRow, book: Book, outlook: Outlook) -> Outcome:
     """Return what becomes of a requested session: it gets its place, stands in line, or ends as refused."""
     match decide(book, Wish(waiter=session.waiter, wait=session.waits)):
         case Admit(gpu_type=gpu_type):
-            after = after_admission(book, gpu_type, session.user)
+            after = after_admission(book, gpu_type, session.user, session.session)
             return Outcome(session=begun(session, book, gpu_type, outlook), ledger=after.ledger)
         case Wait() as wait:
             return Outcome(session=waiting(session, wait), ledger=book.ledger, joins=session.waiter)

@@ -13,6 +13,8 @@ class EventType(StrEnum):
     SESSION_WAITING = "DevBoxGpu.Session.Waiting"
     SESSION_PROVISIONING = "DevBoxGpu.Session.Provisioning"
     SESSION_STARTED = "DevBoxGpu.Session.Started"
+    SESSION_IDLE_WARNING = "DevBoxGpu.Session.IdleWarning"
+    BUDGET_THRESHOLD = "DevBoxGpu.Budget.ThresholdReached"
     SESSION_STOPPING = "DevBoxGpu.Session.Stopping"
     SESSION_ENDED = "DevBoxGpu.Session.Ended"
     STOP_REQUESTED = "DevBoxGpu.Session.StopRequested"
@@ -32,6 +34,8 @@ PUBLISHED = frozenset(
         EventType.SESSION_STARTED,
         EventType.SESSION_ENDED,
         EventType.CAP_REACHED,
+        EventType.SESSION_IDLE_WARNING,
+        EventType.BUDGET_THRESHOLD,
     }
 )
 """Those that go to the customer's topic; the others are audit entries only (DESIGN.md section 7)."""

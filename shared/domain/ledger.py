@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shared.domain.fairness import Shares
-from shared.domain.names import UserId
+from shared.domain.names import SessionId, UserId
 from shared.domain.pricing import GpuType
 from shared.domain.settings import LineSettings
 
@@ -21,7 +21,9 @@ DURATIONS_NEEDED = 3
 class Ledger:
     """What a project has reserved. Kept exact by one conditional write for every change (I1, I4).
 
-    `held_s` holds how long the last sessions of a type kept their place, newest last; `spent` is the cost in `month`.
+    `held_s` holds how long the last sessions of a type kept their place, newest last. `spent` is what ended sessions
+    have cost in `month`, `accrued` what those that run had cost in it when last looked at, `authorised` what is held of
+    the budget for each of them, and `alerted` which of its percentages somebody was told of.
     """
 
     by_type: Mapping[str, int] = field(default_factory=dict)
@@ -30,6 +32,9 @@ class Ledger:
     held_s: Mapping[str, list[float]] = field(default_factory=dict)
     month: str = ""
     spent: Decimal = Decimal(0)
+    accrued: Mapping[str, Decimal] = field(default_factory=dict)
+    authorised: Mapping[str, Decimal] = field(default_factory=dict)
+    alerted: tuple[int, ...] = ()
 
     @property
     def reserved(self) -> int:
@@ -38,17 +43,36 @@ class Ledger:
     def brought_to(self, now: datetime, line: LineSettings) -> Ledger:
         """Return the ledger as of `now`: shares decayed, and a new month begun with nothing spent."""
         month = f"{now:%Y-%m}"
-        spent = self.spent if self.month == month else Decimal(0)
-        shares = self.shares.brought_to(now, timedelta(minutes=line.half_life_minutes))
-        return replace(self, shares=shares, month=month, spent=spent)
+        present = replace(self, shares=self.shares.brought_to(now, timedelta(minutes=line.half_life_minutes)))
+        if self.month == month:
+            return present
+        return replace(present, month=month, spent=Decimal(0), accrued={}, alerted=())
 
     def with_one(self, gpu_type: GpuType, user: UserId, *, penalty: timedelta = timedelta(0)) -> Ledger:
         moved = self._moved(gpu_type, user, 1)
         return replace(moved, shares=self.shares.admitted(user, gpu_type, penalty))
 
-    def without_one(self, gpu_type: GpuType, user: UserId, *, cost: Decimal = Decimal(0)) -> Ledger:
+    def without_one(self, gpu_type: GpuType, user: UserId) -> Ledger:
         moved = self._moved(gpu_type, user, -1)
-        return replace(moved, shares=self.shares.released(user, gpu_type), spent=self.spent + cost)
+        return replace(moved, shares=self.shares.released(user, gpu_type))
+
+    def authorising(self, session: SessionId, amount: Decimal, *, accrued: Decimal = Decimal(0)) -> Ledger:
+        """Return the ledger that holds so much of the budget for the session, which has cost `accrued` of it."""
+        held = {**self.authorised, session: amount}
+        return replace(self, authorised=held, accrued={**self.accrued, session: accrued})
+
+    def accruing(self, costs: Mapping[str, Decimal]) -> Ledger:
+        """Return the ledger with what these running sessions have cost this month so far."""
+        return replace(self, accrued={**self.accrued, **costs})
+
+    def settled(self, session: SessionId, cost: Decimal) -> Ledger:
+        """Return the ledger after the session has ended: what it cost is spent, and nothing is held for it any more."""
+        return replace(
+            self,
+            spent=self.spent + cost,
+            accrued={one: amount for one, amount in self.accrued.items() if one != session},
+            authorised={one: amount for one, amount in self.authorised.items() if one != session},
+        )
 
     def having_lasted(self, gpu_type: GpuType, held: timedelta) -> Ledger:
         """Return the ledger with one more duration to estimate waits from."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 from enum import StrEnum
 
 MICRO = Decimal("0.000001")
@@ -59,6 +59,11 @@ def session_rate(gpu_type: GpuType, unit_prices: dict[str, Decimal], currency: s
 def cost_of(seconds: int, rate: Rate) -> Decimal:
     """Return the cost of so many metered seconds, to the micro-unit of the rate's currency."""
     return (rate.amount_per_second * seconds).quantize(MICRO, rounding=ROUND_HALF_EVEN)
+
+
+def worst_case(rate: Rate, span: timedelta) -> Decimal:
+    """Return what a session costs at most in this time."""
+    return (rate.amount_per_second * Decimal(str(span.total_seconds()))).quantize(MICRO, rounding=ROUND_UP)
 
 
 def metered_seconds(started_at: datetime | None, ended_at: datetime) -> int:

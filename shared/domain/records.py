@@ -57,6 +57,9 @@ class LedgerRow(Row, frozen=True, kw_only=True):
     held_s: dict[str, list[float]] = {}
     month: str = ""
     spent: Decimal = Decimal(0)
+    accrued: dict[str, Decimal] = {}
+    authorised: dict[str, Decimal] = {}
+    alerted: list[int] = []
 
     @property
     def held_settings(self) -> GpuSettings:
@@ -141,6 +144,9 @@ class SessionRow(Row, frozen=True, kw_only=True):
     keep_until: datetime | None = None
     extended_s: float = 0.0
     extend_limit_s: float = 0.0
+    warn_minutes: list[float] = []
+    warned_for: datetime | None = None  # the idle stop that the world was told of beforehand
+    authorised_until: datetime | None = None  # so long its cost is held of the budget
     ordered_stop_at: datetime | None = None
     ordered_stop_reason: EndReason | None = None
     # the driver: which epoch drives, what it last read, the name of the wait that it is in
@@ -228,6 +234,7 @@ class ShellRow(Row, frozen=True, kw_only=True):
     running_at: datetime | None = None
     idle_timeout_s: float | None = None
     max_lifetime_s: float | None = None
+    warn_minutes: list[float] = []
     keep_until: datetime | None = None
     ordered_stop_at: datetime | None = None
     ordered_stop_reason: EndReason | None = None

@@ -111,7 +111,9 @@ def world() -> World:
     )
     return World(
         settings=settings,
-        sessions=Sessions(tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory, prices)),
+        sessions=Sessions(
+            tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory, prices), settings.window
+        ),
         apps=AzureContainerApps(
             credential=credential,
             endpoint=settings.arm_endpoint,

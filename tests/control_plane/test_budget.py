@@ -1,0 +1,219 @@
+"""A project's budget: held before it is spent, warned of, alerted once, and overrun by one slice at most."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from shared.domain.names import ProjectId
+from shared.domain.records import LedgerRow
+from shared.domain.states import EndReason, SessionState
+from tests.control_plane.plane import Plane, plane
+
+SLICE_COST = Decimal("0.389700")
+"""Fifteen minutes at the fake's price of 0.000433 USD a second."""
+
+
+@pytest.fixture
+def played(tmp_path):
+    def run(story) -> None:
+        async def play() -> None:
+            async with plane(tmp_path) as one:
+                await story(one)
+                one.check_invariants()
+
+        asyncio.run(play())
+
+    return run
+
+
+def ledger(one: Plane) -> LedgerRow:
+    stored = one.world.sessions.ledger(ProjectId("demo"))
+    assert stored is not None
+    return stored.row
+
+
+async def budget(one: Plane, amount: str, *, hard: bool = True, **more) -> None:
+    settings = {"monthlyAmount": amount, "hardStop": hard, "alertPercents": [50, 100]}
+    await one.enable(budget=settings, idle={"timeoutMinutes": 600}, **more)
+
+
+async def held_for(one: Plane, minutes: int, *others: tuple[str, str]) -> list[dict]:
+    """Let minutes pass with a renewal each, of other users' shells too; return the warnings that were told."""
+    told: list[dict] = []
+    for _ in range(minutes):
+        await one.run_for(60)
+        for user, shell in others:
+            await one.renew(user, shell)
+        status, answer, _ = await one.call("alice", "RenewLease", {"activeSecondsAgo": 0}, shell="shell-one")
+        told += [warning for warning in (answer or {}).get("warnings", []) if warning not in told]
+        if status != 200:
+            break
+    return told
+
+
+def test_each_slice_is_held_before_it_is_spent_and_freed_at_the_end(played):
+    async def story(one: Plane):
+        await budget(one, "5")
+        view = await one.opened()
+        assert ledger(one).authorised == {view["session"]: SLICE_COST}
+        await held_for(one, 40)
+        row, book = one.session(view["session"]), ledger(one)
+        assert row.state is SessionState.RUNNING
+        assert row.authorised_until > one.clock.now()
+        so_far = Decimal(str((one.clock.now() - row.replica_started_at).total_seconds())) * Decimal("0.000433")
+        assert so_far <= book.authorised[view["session"]] <= so_far + SLICE_COST
+        await one.call("alice", "CloseShell", shell="shell-one")
+        await one.run_for(30)
+        assert (ledger(one).authorised, ledger(one).accrued) == ({}, {})
+        assert ledger(one).spent == Decimal("0.000433") * one.session(view["session"]).metered_s
+
+    played(story)
+
+
+def test_a_session_that_the_budget_does_not_bear_is_warned_and_ends_within_what_was_held(played):
+    async def story(one: Plane):
+        await budget(one, "1.00")
+        view = await one.opened()
+        told = await held_for(one, 120)
+        row = one.session(view["session"])
+        await one.run_for(60)
+        row = one.session(view["session"])
+        assert (row.state, row.end_reason) == (SessionState.ENDED, EndReason.BUDGET_EXHAUSTED)
+        assert {warning["kind"] for warning in told} == {"BudgetExhausted"}
+        assert "budget" in told[0]["message"]
+        warned_s = (row.ordered_stop_at - row.running_at).total_seconds()
+        assert warned_s > 0
+        assert ledger(one).spent <= Decimal("1.00") + SLICE_COST
+        assert ledger(one).spent > Decimal("1.00") - SLICE_COST
+        refused = await one.open("bob", "shell-two")
+        assert refused["error"]["code"] == "BudgetExhausted"
+        await one.run_for(10)
+        one.check_nothing_left()
+
+    played(story)
+
+
+def test_two_sessions_share_one_budget_and_neither_goes_beyond_it(played):
+    async def story(one: Plane):
+        await budget(one, "1.20", cap=4)
+        await one.opened("alice", "shell-one")
+        await one.open("bob", "shell-two")
+        for _ in range(120):
+            await one.run_for(60)
+            await one.renew("alice", "shell-one")
+            await one.renew("bob", "shell-two")
+            book = ledger(one)
+            assert book.spent + sum(book.authorised.values()) <= Decimal("1.20") + SLICE_COST
+        rows = one.world.sessions.sessions(ProjectId("demo"))
+        assert {row.end_reason for row in rows} == {EndReason.BUDGET_EXHAUSTED}
+        assert ledger(one).spent <= Decimal("1.20") + SLICE_COST
+
+    played(story)
+
+
+def test_a_budget_that_is_raised_calls_the_stop_off_and_lets_in_who_waits(played):
+    async def story(one: Plane):
+        await budget(one, "0.60")
+        view = await one.opened()
+        waiting = await one.open("bob", "shell-two", wait=True)
+        assert waiting["state"] == "Waiting"
+        _, operation, _ = await one.call("bob", "GetOperation", operation=f"open-{waiting['session']}")
+        assert "budget" in operation["waitReason"]
+        told = await held_for(one, 11, ("bob", "shell-two"))
+        assert [warning["kind"] for warning in told] == ["BudgetExhausted"]
+        await budget(one, "50")
+        await one.run_for(30)
+        assert one.session(waiting["session"]).state is SessionState.RUNNING
+        assert await held_for(one, 30) == []
+        assert one.session(view["session"]).state is SessionState.RUNNING
+
+    played(story)
+
+
+def test_each_percentage_is_told_once_a_month_and_to_a_soft_budget_too(played):
+    async def story(one: Plane):
+        await budget(one, "0.30", hard=False)
+        for _ in range(3):
+            await one.opened()
+            await held_for(one, 6)
+            await one.call("alice", "CloseShell", shell="shell-one")
+            await one.run_for(60)
+            one.tables._rows = {place: row for place, row in one.tables._rows.items() if "shell-one" not in place[2]}
+        told = [event for _, _, event in one.topic.published if event.event_type == "DevBoxGpu.Budget.ThresholdReached"]
+        assert [event.data["percent"] for event in told] == [50, 100]
+        assert ledger(one).alerted == [50, 100]
+
+    played(story)
+
+
+def test_a_new_month_begins_with_nothing_spent_and_a_session_over_midnight_is_booked_in_both(played):
+    async def story(one: Plane):
+        await budget(one, "5")
+        one.keeps_house_every_s = 1_000_000.0
+        await one.run_for((9 * 24 + 14) * 3600 + 3500)
+        one.keeps_house_every_s = 5.0
+        assert f"{one.clock.now():%d %H}" == "30 23"
+        view = await one.opened()
+        await held_for(one, 30)
+        assert ledger(one).month == "2026-12"
+        await one.call("alice", "CloseShell", shell="shell-one")
+        await one.run_for(30)
+        row = one.session(view["session"])
+        whole = Decimal("0.000433") * row.metered_s
+        assert Decimal(0) < ledger(one).spent < whole
+
+    played(story)
+
+
+def test_the_world_is_told_once_of_an_idle_stop_that_is_near_and_the_person_at_each_of_the_policys_minutes(played):
+    async def story(one: Plane):
+        await one.enable(idle={"timeoutMinutes": 20, "warnMinutes": [5, 1]})
+        await one.opened()
+        told: list[str] = []
+        for _ in range(200):
+            await one.run_for(6)
+            began = (one.clock.now() - one.session(one.shell_row().session).running_at).total_seconds()
+            status, answer, _ = await one.call("alice", "RenewLease", {"activeSecondsAgo": began}, shell="shell-one")
+            if status != 200:
+                break
+            told += [each["message"] for each in answer.get("warnings", []) if each["message"] not in told]
+        assert len(told) == 2
+        assert "within 5 min" in told[0]
+        assert "within 1 min" in told[1]
+        assert f"devboxgpu sessions extend {one.shell_row().session}" in told[0]
+        events = [event.event_type for _, _, event in one.topic.published]
+        assert events.count("DevBoxGpu.Session.IdleWarning") == 1
+
+    played(story)
+
+
+def test_a_renewal_is_asked_for_in_time_for_the_next_warning(played):
+    async def story(one: Plane):
+        await one.enable(idle={"timeoutMinutes": 20, "warnMinutes": [5, 1]})
+        await one.opened()
+        await held_for(one, 16)
+        _, early, _ = await one.call("alice", "RenewLease", {"activeSecondsAgo": 0}, shell="shell-one")
+        assert early["renewAfterSeconds"] == 60
+        for _ in range(14):
+            await one.run_for(60)
+            await one.renew(active_s_ago=86_400)
+        await one.run_for(30)
+        _, late, _ = await one.call("alice", "RenewLease", {"activeSecondsAgo": 86_400}, shell="shell-one")
+        assert late["renewAfterSeconds"] == pytest.approx(30, abs=1)
+
+    played(story)
+
+
+def test_a_session_that_began_before_there_was_a_budget_is_held_to_it_from_then_on(played):
+    async def story(one: Plane):
+        await one.opened()
+        await budget(one, "5")
+        await held_for(one, 20)
+        (row,) = one.world.sessions.sessions(ProjectId("demo"))
+        assert row.state is SessionState.RUNNING
+        assert ledger(one).authorised[row.session] > 0
+
+    played(story)
