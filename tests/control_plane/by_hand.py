@@ -1,0 +1,197 @@
+"""The control plane without an engine: every request and every step of a driver is called by the test, one by one.
+
+What runs is the real API and the real steps. A process dies where a test says, and the next one begins with nothing
+but the tables; ids and clocks are told by the test, so that the same calls do the same in every run.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+from activities.handover import book_if_current
+from activities.keeping import drain_outbox
+from activities.promoting import look_around
+from api.serve import answer
+from shared.domain.driving import MAX_ROUNDS, Drive, Facts, Order
+from shared.domain.names import ProjectId, SessionId, wake_name
+from shared.domain.states import SessionState
+from shared.domain.steps import Step
+from shared.ports.tables import Change
+from tests.control_plane.fakes import Crashed, MemoryTables
+from tests.control_plane.surroundings import START, STEPS, Surroundings, request_for
+
+DEMO = ProjectId("demo")
+Crash = tuple[int, str]
+"""The process dies at this write from now, before or after it."""
+_STEP_IN = {
+    SessionState.REQUESTED: Step.ADMIT,
+    SessionState.WAITING: Step.WAIT,
+    SessionState.PROVISIONING: Step.LOOK,
+    SessionState.RUNNING: Step.TEND,
+    SessionState.STOPPING: Step.REMOVE,
+    SessionState.ENDED: Step.SETTLE,
+}
+
+
+class MortalTables(MemoryTables):
+    """Tables as a process sees them that dies at a chosen write: nothing is read or written by it from then on."""
+
+    dead = False
+
+    def commit(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
+        try:
+            return super().commit(table, partition, changes)
+        except Crashed:
+            self.dead = True
+            raise
+
+    def _answer(self) -> None:
+        if self.dead:
+            raise Crashed("this process is dead")
+        super()._answer()
+
+
+@dataclass
+class Hand:
+    """A driver: it goes through the story of a session as orchestrators/session.py tells it, a step when told to."""
+
+    drive: Drive
+    facts: Facts | None = None
+    round: int = 0
+    chapter: SessionState | None = None
+
+    def next_step(self) -> Step:
+        if self.facts is None:
+            return Step.ADMIT
+        begins = self.facts.state is SessionState.PROVISIONING and self.chapter is not SessionState.PROVISIONING
+        return Step.CREATE if begins or self.facts.again else _STEP_IN[self.facts.state]
+
+    def next_order(self) -> dict[str, Any]:
+        self.round += 1
+        drive = self.drive
+        wake = wake_name(drive.epoch, self.round)
+        order = Order(project=drive.project, session=drive.session, epoch=drive.epoch, round=self.round, wake=wake)
+        return order.to_wire()
+
+    @property
+    def over(self) -> bool:
+        return self.facts is not None and self.facts.over
+
+
+class ByHand(Surroundings):
+    """One process of the control plane at a time, and the drivers of its sessions."""
+
+    def __init__(self, **settings: str) -> None:
+        self.at, self._waited_s = START, 0.0
+        self.hands: list[Hand] = []
+        self._still = ExitStack()
+        self._hold_still()
+        super().__init__(lambda: self.at, MortalTables(), **settings)
+
+    def _hold_still(self) -> None:
+        """Let nothing go by the machine's own clock, randomness or threads."""
+        numbers = itertools.count()
+        for place, stand_in in (
+            ("shared.ports.sessions.elapsed_s", self._elapsed_s),
+            ("shared.ports.sessions.wait", self._wait),
+            ("shared.ports.capacity_memory.elapsed_s", self._elapsed_s),
+            ("activities.provisioning.elapsed_s", self._elapsed_s),
+            ("shared.ports.ids.new_session_id", lambda: SessionId(_in_base32(next(numbers)))),
+            ("shared.ports.ids.new_op", lambda: f"{next(numbers):016x}"),
+            ("api.opening.glance_around", look_around),
+        ):
+            self._still.enter_context(patch(place, stand_in))
+
+    def _elapsed_s(self) -> float:
+        return (self.at - START).total_seconds() + self._waited_s
+
+    def _wait(self, seconds: float) -> None:
+        self._waited_s += max(seconds, 0.01)
+
+    def close(self) -> None:
+        self._still.close()
+
+    def pass_time(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+    def attempt(self, act: Callable[[], Any], crash: Crash | None = None) -> bool:
+        """Do something that may die at one of its writes; then a new process takes over. Tell whether it lived."""
+        tables = self.tables
+        tables.crash_at = (tables.commits + crash[0], crash[1]) if crash is not None else None
+        try:
+            act()
+        except Crashed:
+            pass
+        finally:
+            tables.crash_at = None
+        if died := tables.dead:
+            tables.dead = False
+            self.start_process()
+        return not died
+
+    def call(self, who: str, name: str, body: Any = None, **parts: Any) -> tuple[int, Any]:
+        """Call an operation as a user; return status and body. A driver begins where one is started."""
+        operation, request = request_for(who, name, body, **parts)
+        reply = answer(operation, request, self.world)
+        if reply.start is not None and not self.tables.dead:
+            known = Facts(state=reply.start.state) if reply.start.state is not None else None
+            self.hands.append(Hand(reply.start, known))
+        self.world.sessions.ledgers.take_promoted()
+        return reply.status, reply.body
+
+    def step(self, hand: Hand) -> None:
+        """Let a driver do its next step; one that has done its share hands over to the next."""
+        if hand.round >= MAX_ROUNDS:
+            self.adopt(hand.drive)
+            hand.facts = Facts(state=SessionState.ENDED, superseded=True)
+            return
+        step = hand.next_step()
+        told = Facts.from_wire(STEPS[step](hand.next_order(), self.world))
+        hand.chapter = hand.facts.state if hand.facts is not None else None
+        hand.facts = told
+
+    def adopt(self, drive: Drive) -> None:
+        """Give the session its next driver, if this is its present one."""
+        if book_if_current(self.world, drive.project, drive.session, drive.epoch):
+            after = Drive(project=drive.project, session=drive.session, epoch=drive.epoch + 1)
+            self.hands.append(Hand(after))
+
+    def keep_house(self) -> None:
+        """Publish the outbox, and give the free places to those who wait."""
+        drain_outbox(self.world)
+        look_around(self.world, DEMO)
+        self.world.sessions.ledgers.promote(DEMO)
+
+    def settings(self, **told: Any) -> int:
+        """Change some of the project's settings."""
+        return self.call("olga", "UpdateSettings", told, headers={"if-match": "*"})[0]
+
+    def live_hands(self) -> list[Hand]:
+        return [hand for hand in self.hands if not hand.over]
+
+    def drive_to_the_end(self) -> None:
+        """Let time pass and every driver work, each lost one replaced, until no session needs one any more."""
+        for _ in range(400):
+            unsettled = self.world.sessions.unsettled()
+            if not unsettled:
+                return
+            alive = {(hand.drive.session, hand.drive.epoch) for hand in self.live_hands()}
+            for row in unsettled:
+                if (row.session, row.epoch) not in alive:
+                    self.adopt(Drive(project=row.project, session=row.session, epoch=row.epoch))
+            for hand in self.live_hands():
+                self.step(hand)
+            self.keep_house()
+            self.pass_time(20)
+        raise AssertionError(f"not at their end: {[row.session for row in self.world.sessions.unsettled()]}")
+
+
+def _in_base32(number: int) -> str:
+    letters = "abcdefghijklmnopqrstuvwxyz234567"
+    return "".join(letters[number >> shift & 31] for shift in range(125, -1, -5))
