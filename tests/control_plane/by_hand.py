@@ -20,6 +20,7 @@ from activities.promoting import look_around
 from api.serve import answer
 from shared.domain.driving import MAX_ROUNDS, Drive, Facts, Order
 from shared.domain.names import ProjectId, SessionId, wake_name
+from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
 from shared.domain.steps import Step
 from shared.ports.tables import Change
@@ -126,8 +127,9 @@ class ByHand(Surroundings):
         tables.crash_at = (tables.commits + crash[0], crash[1]) if crash is not None else None
         try:
             act()
-        except Crashed:
-            pass
+        except Exception:
+            if not tables.dead:
+                raise
         finally:
             tables.crash_at = None
         if died := tables.dead:
@@ -168,9 +170,31 @@ class ByHand(Surroundings):
         look_around(self.world, DEMO)
         self.world.sessions.ledgers.promote(DEMO)
 
-    def settings(self, **told: Any) -> int:
-        """Change some of the project's settings."""
-        return self.call("olga", "UpdateSettings", told, headers={"if-match": "*"})[0]
+    def settings(self, *, cap: int = 1, per_user: int = 1, mode: str = "AutoDeploy", **more: Any) -> None:
+        """Write the project's settings."""
+        section = {"serverlessGpuSessionsMode": mode, "maxConcurrentSessionsPerProject": cap}
+        body = {"serverlessGpuSessionsSettings": section, "maxConcurrentSessionsPerUser": per_user, **more}
+        created = {"if-none-match": "*"} if self.world.sessions.settings(DEMO) is None else {"if-match": "*"}
+        status, answer = self.call("olga", "ReplaceSettings", body, headers=created)
+        assert status in (200, 201), answer
+
+    def open(self, who: str, shell: str, **body: Any) -> SessionRow:
+        """Open a shell; return its session."""
+        status, view = self.call(who, "OpenShell", body, shell=shell)
+        assert status == 201, view
+        return self.session(view.session)
+
+    def drive(self, session: str, until: SessionState) -> SessionRow:
+        """Let the session's driver work until the session is in this state."""
+        hand = next(hand for hand in self.live_hands() if hand.drive.session == session)
+        for _ in range(40):
+            if self.session(session).state is until:
+                break
+            self.step(hand)
+            self.pass_time(4)
+        row = self.session(session)
+        assert row.state is until, row
+        return row
 
     def live_hands(self) -> list[Hand]:
         return [hand for hand in self.hands if not hand.over]

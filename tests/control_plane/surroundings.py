@@ -135,11 +135,13 @@ class Surroundings:
         return sum(row.by_type.values())
 
     def check_invariants(self) -> None:
-        """I1, I3, I4, I5 from the rows and the truth, never from return codes."""
+        """I1, I3, I4, I5, I9 from the rows and the truth, never from return codes."""
         sessions = self.tables.rows("core", "s-", SessionRow)
         assert self.reserved() == sum(row.holds for row in sessions if row.project == "demo")
         for row in sessions:
             assert row.holds == (1 if row.state in ("Provisioning", "Running", "Stopping") else 0)
+        seats = [(row.project, row.user, shell) for row in sessions for shell in row.shells]
+        assert len(seats) == len(set(seats)), "a shell is in two sessions"
         waiting = {row.session for row in sessions if row.state == "Waiting"}
         line = self.tables.rows("core", "w-", WaitRow)
         assert {row.session for row in line} == waiting, "the line and the sessions that wait are not the same"
