@@ -156,20 +156,24 @@ class Sessions:
     # writing
 
     def hold_bounds(self, project: ProjectId, bounds: Governance) -> None:
-        """Let the ledger go by these bounds of Dev Center's; admissions under way see them or come first."""
+        """Let the ledger go by these bounds of Dev Center's; admissions under way see them or come first.
+
+        Whoever waits and fits into bounds that are wider than before is admitted at once.
+        """
         if self._bounds.get(project) == bounds:
             return
 
         def attempt() -> bool | None:
             stored = self.ledger(project)
             if stored is None or stored.row.bounds == bounds:
-                return True
+                return False
             row = msgspec.structs.replace(stored.row, bounds=bounds, revision=stored.row.revision + 1)
             facts = {"bounds": bounds_facts(bounds), "ledgerRevision": row.revision}
             told = outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", facts, CONTROL_PLANE, self._now())
             return self.commit(project, [Update(stored.key, row, stored.etag), told]) or None
 
-        until_settled(attempt)
+        if until_settled(attempt):
+            self.ledgers.promote(project)
         self._bounds[project] = bounds
 
     def commit(self, project: ProjectId, changes: Sequence[Change]) -> bool:

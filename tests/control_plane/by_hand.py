@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from activities.handover import book_if_current
 from activities.keeping import drain_outbox
-from activities.promoting import look_around
+from activities.promoting import look_around, promote_line
 from api.serve import answer
 from shared.domain.driving import MAX_ROUNDS, Drive, Facts, Order
 from shared.domain.names import ProjectId, SessionId, wake_name
@@ -106,6 +106,7 @@ class ByHand(Surroundings):
             ("shared.ports.ids.new_session_id", lambda: SessionId(_in_base32(next(numbers)))),
             ("shared.ports.ids.new_op", lambda: f"{next(numbers):016x}"),
             ("api.opening.glance_around", look_around),
+            ("api.serve.log", Mock()),  # a process that dies says nothing
         ):
             self._still.enter_context(patch(place, stand_in))
 
@@ -167,8 +168,9 @@ class ByHand(Surroundings):
     def keep_house(self) -> None:
         """Publish the outbox, and give the free places to those who wait."""
         drain_outbox(self.world)
-        look_around(self.world, DEMO)
-        self.world.sessions.ledgers.promote(DEMO)
+        for project in self.world.sessions.projects_with_a_line():
+            promote_line(self.world, project)
+        self.world.sessions.ledgers.take_promoted()
 
     def settings(self, *, cap: int = 1, per_user: int = 1, mode: str = "AutoDeploy", **more: Any) -> None:
         """Write the project's settings."""
