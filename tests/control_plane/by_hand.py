@@ -125,18 +125,23 @@ class ByHand(Surroundings):
     def attempt(self, act: Callable[[], Any], crash: Crash | None = None) -> bool:
         """Do something that may die at one of its writes; then a new process takes over. Tell whether it lived."""
         tables = self.tables
-        tables.crash_at = (tables.commits + crash[0], crash[1]) if crash is not None else None
+        if crash is not None:
+            self.crash_in(crash)
         try:
             act()
         except Exception:
             if not tables.dead:
                 raise
-        finally:
+        if crash is not None:
             tables.crash_at = None
         if died := tables.dead:
             tables.dead = False
             self.start_process()
         return not died
+
+    def crash_in(self, crash: Crash) -> None:
+        """Let the process die at a write that is yet to come."""
+        self.tables.crash_at = (self.tables.commits + crash[0], crash[1])
 
     def call(self, who: str, name: str, body: Any = None, **parts: Any) -> tuple[int, Any]:
         """Call an operation as a user; return status and body. A driver begins where one is started."""
@@ -201,17 +206,21 @@ class ByHand(Surroundings):
     def live_hands(self) -> list[Hand]:
         return [hand for hand in self.hands if not hand.over]
 
+    def all_hands(self) -> list[Hand]:
+        """Return the drivers of all sessions that need one, after those that were lost have been replaced."""
+        alive = {(hand.drive.session, hand.drive.epoch) for hand in self.live_hands()}
+        for row in self.world.sessions.unsettled():
+            if (row.session, row.epoch) not in alive:
+                self.adopt(Drive(project=row.project, session=row.session, epoch=row.epoch))
+        return self.live_hands()
+
     def drive_to_the_end(self) -> None:
-        """Let time pass and every driver work, each lost one replaced, until no session needs one any more."""
+        """With no more crashes, let time pass and every driver work, each lost one replaced, until no session needs one any more."""
+        self.tables.crash_at = None
         for _ in range(400):
-            unsettled = self.world.sessions.unsettled()
-            if not unsettled:
+            if not self.world.sessions.unsettled():
                 return
-            alive = {(hand.drive.session, hand.drive.epoch) for hand in self.live_hands()}
-            for row in unsettled:
-                if (row.session, row.epoch) not in alive:
-                    self.adopt(Drive(project=row.project, session=row.session, epoch=row.epoch))
-            for hand in self.live_hands():
+            for hand in self.all_hands():
                 self.step(hand)
             self.keep_house()
             self.pass_time(20)
