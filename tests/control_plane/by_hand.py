@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from unittest.mock import Mock, patch
@@ -18,26 +17,18 @@ from activities.handover import book_if_current
 from activities.keeping import drain_outbox
 from activities.promoting import look_around, promote_line
 from api.serve import answer
-from shared.domain.driving import MAX_ROUNDS, Drive, Facts, Order
-from shared.domain.names import ProjectId, SessionId, wake_name
+from shared.domain.driving import MAX_ROUNDS, Drive, Facts
+from shared.domain.names import ProjectId, SessionId
 from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
-from shared.domain.steps import Step
 from shared.ports.tables import Change
 from tests.control_plane.fakes import Crashed, MemoryTables
+from tests.control_plane.hands import Hand
 from tests.control_plane.surroundings import START, STEPS, Surroundings, request_for
 
 DEMO = ProjectId("demo")
 Crash = tuple[int, str]
 """The process dies at this write from now, before or after it."""
-_STEP_IN = {
-    SessionState.REQUESTED: Step.ADMIT,
-    SessionState.WAITING: Step.WAIT,
-    SessionState.PROVISIONING: Step.LOOK,
-    SessionState.RUNNING: Step.TEND,
-    SessionState.STOPPING: Step.REMOVE,
-    SessionState.ENDED: Step.SETTLE,
-}
 
 
 class MortalTables(MemoryTables):
@@ -56,33 +47,6 @@ class MortalTables(MemoryTables):
         if self.dead:
             raise Crashed("this process is dead")
         super()._answer()
-
-
-@dataclass
-class Hand:
-    """A driver: it goes through the story of a session as orchestrators/session.py tells it, a step when told to."""
-
-    drive: Drive
-    facts: Facts | None = None
-    round: int = 0
-    chapter: SessionState | None = None
-
-    def next_step(self) -> Step:
-        if self.facts is None:
-            return Step.ADMIT
-        begins = self.facts.state is SessionState.PROVISIONING and self.chapter is not SessionState.PROVISIONING
-        return Step.CREATE if begins or self.facts.again else _STEP_IN[self.facts.state]
-
-    def next_order(self) -> dict[str, Any]:
-        self.round += 1
-        drive = self.drive
-        wake = wake_name(drive.epoch, self.round)
-        order = Order(project=drive.project, session=drive.session, epoch=drive.epoch, round=self.round, wake=wake)
-        return order.to_wire()
-
-    @property
-    def over(self) -> bool:
-        return self.facts is not None and self.facts.over
 
 
 class ByHand(Surroundings):
@@ -215,7 +179,7 @@ class ByHand(Surroundings):
         return self.live_hands()
 
     def drive_to_the_end(self) -> None:
-        """With no more crashes, let time pass and every driver work, each lost one replaced, until no session needs one any more."""
+        """With no more crashes, let every driver work, each lost one replaced, until no session needs one any more."""
         self.tables.crash_at = None
         for _ in range(400):
             if not self.world.sessions.unsettled():
