@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shared.domain.errors import ErrorCode, Problem
+from shared.domain.fairness import WEIGHT
 from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter
 from shared.domain.names import UserId
@@ -32,9 +33,9 @@ class Book:
     revision: int = 0
     index: int = 0
 
-    @property
-    def penalty(self) -> timedelta:
-        return timedelta(minutes=self.settings.line.entry_penalty_minutes)
+    def penalty(self, asked: GpuType) -> timedelta:
+        """Return what an admission counts at once: by the type that was asked for, since the line is ranked by that."""
+        return WEIGHT[asked] * timedelta(minutes=self.settings.line.entry_penalty_minutes)
 
     @property
     def budget_left(self) -> Decimal | None:
@@ -138,16 +139,17 @@ def promotions(
         if not isinstance(gpu_type, GpuType) or waiter.until <= book.now or not usable(waiter):
             continue
         grants.append(Grant(waiter, gpu_type))
-        present = after_admission(present, gpu_type, waiter.user)
+        present = after_admission(present, gpu_type, waiter.user, asked=waiter.gpu_types[0])
     return present.ledger, grants
 
 
-def after_admission(book: Book, gpu_type: GpuType, user: UserId) -> Book:
-    """Return the book after one admission: ledger, and what is known of Azure's quota."""
+def after_admission(book: Book, gpu_type: GpuType, user: UserId, *, asked: GpuType | None = None) -> Book:
+    """Return the book after one admission: ledger, and what is known of Azure's quota. `asked`: its first choice."""
     quota = book.quota
     if gpu_type in quota:
         quota = {**quota, gpu_type: quota[gpu_type] - 1}
-    return replace(book, ledger=book.ledger.with_one(gpu_type, user, penalty=book.penalty), quota=quota)
+    ledger = book.ledger.with_one(gpu_type, user, penalty=book.penalty(asked or gpu_type))
+    return replace(book, ledger=ledger, quota=quota)
 
 
 def refusal_at_once(settings: GpuSettings, gpu_type: GpuType) -> Problem | None:

@@ -91,7 +91,7 @@ def outcome_of(session: SessionRow, book: Book, outlook: Outlook) -> Outcome:
     """Return what becomes of a requested session: it gets its place, stands in line, or ends as refused."""
     match decide(book, Wish(waiter=session.waiter, wait=session.waits)):
         case Admit(gpu_type=gpu_type):
-            after = after_admission(book, gpu_type, session.user)
+            after = after_admission(book, gpu_type, session.user, asked=session.waiter.gpu_types[0])
             return Outcome(session=begun(session, book, gpu_type, outlook), ledger=after.ledger)
         case Wait() as wait:
             return Outcome(session=waiting(session, wait), ledger=book.ledger, joins=session.waiter)

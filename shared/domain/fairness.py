@@ -54,8 +54,8 @@ class Shares:
 
     def admitted(self, user: UserId, gpu_type: GpuType, penalty: timedelta) -> Shares:
         """Return the shares after the user was given a GPU: it counts from now on, and the entry penalty at once."""
-        weight, share = WEIGHT[gpu_type], self.of(user)
-        return self._with(user, Share(share.used_s + weight * penalty.total_seconds(), share.rate + weight))
+        share = self.of(user)
+        return self._with(user, Share(share.used_s + penalty.total_seconds(), share.rate + WEIGHT[gpu_type]))
 
     def released(self, user: UserId, gpu_type: GpuType) -> Shares:
         """Return the shares after the user gave a GPU back."""

@@ -96,9 +96,10 @@ class Books:
     def count(self, *, user: str | None = None, gpu_type: str | None = None) -> int:
         return sum(user in (None, owner) and gpu_type in (None, kind) for owner, kind in self.held.values())
 
-    def admit(self, session: str, user: str, gpu_type: str) -> None:
-        self.held[session] = (user, gpu_type)
-        self.used_s[user] = self.used_s.get(user, 0.0) + self.rules.penalty_s(gpu_type)
+    def admit(self, waiter: Waiter, gpu_type: str) -> None:
+        """Let it hold a GPU of this type; the entry penalty is that of the type that it asked for first."""
+        self.held[waiter.session] = (waiter.user, gpu_type)
+        self.used_s[waiter.user] = self.used_s.get(waiter.user, 0.0) + self.rules.penalty_s(waiter.types[0])
         if gpu_type in self.quota:
             self.quota[gpu_type] -= 1
 

@@ -115,7 +115,7 @@ class _Replay:
             if books.admissible(other, now) and _surely_before(order[other.session], order[session]):
                 yield Violation("I21", revision, f"{session} of {user} passed {other.session} of {other.user}")
         yield from (Violation(*why) for why in self._against(revision, user, gpu_type))
-        books.admit(session, user, gpu_type)
+        books.admit(one, gpu_type)
 
     def _against(self, revision: int, user: str, gpu_type: str) -> Iterator[tuple[str, int, str]]:
         books, rules = self._books, self._books.rules
