@@ -111,8 +111,10 @@ class Project(RuleBasedStateMachine):
     def _open(self, name: str, number: int, body: dict[str, object], crash: Crash | None) -> None:
         """Open a shell; under an id that is known, ask again for the same."""
         shell = (name, f"shell-{number}x")
-        body = self.opened.get(shell, body)
-        self.do(lambda: self.one.call(name, "OpenShell", body, shell=shell[1]), crash)
+        known, body = shell in self.opened, self.opened.get(shell, body)
+        told: list[int] = []
+        lived = self.do(lambda: told.append(self.one.call(name, "OpenShell", body, shell=shell[1])[0]), crash)
+        assert not (known and lived) or told[-1] == 200, f"I9: the same request was answered with {told[-1]}"
         if self.one.world.sessions.shell(DEMO, USERS[name], shell[1]) is not None:
             self.opened[shell] = body
 
