@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.domain.admission import (
@@ -247,6 +247,14 @@ uses = st.dictionaries(st.sampled_from([ALICE, BOB, CAROL]), st.floats(0, 50_000
     t4=st.integers(0, 8),
     a100=st.integers(0, 4),
     mine=st.integers(1, 5),
+)
+@example(  # alice's first is given the type that it fell back to, which is not the one it asked for
+    waiting=[(1, BOB, (A100,)), (2, ALICE, (T4, A100)), (3, BOB, (A100,)), (4, ALICE, (A100,))],
+    used={},
+    cap=3,
+    t4=0,
+    a100=3,
+    mine=2,
 )
 def test_promoting_all_at_once_is_promoting_one_after_the_other(waiting, used, cap, t4, a100, mine):
     """One admission changes nobody's rank among those left: so the whole line may be decided in one transaction."""
