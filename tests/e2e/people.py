@@ -69,6 +69,12 @@ class Person:
         shell.until_state("Running")
         return shell
 
+    def waits(self, **body: object) -> Shell:
+        """Open a shell that stands in line."""
+        shell = self.open(wait=True, **body)
+        assert shell.view()["state"] == "Waiting"
+        return shell
+
     def sessions(self, **query: str) -> list[dict[str, Any]]:
         answer = self.persistently("GET", "sessions", query=query)
         assert answer.status == 200, answer.text
