@@ -21,6 +21,9 @@ from shared.domain.provisioning import Failure, no_capacity, nowhere
 from shared.domain.records import SessionRow, Try
 from shared.domain.states import EndReason, Phase
 
+LONGEST_REASON = 240
+"""Characters of a try's reason: sixty of them, the most that settings allow, still fit into one column."""
+
 
 def fail_here(turn: Turn, failure: Failure) -> Move:
     """Return the move after a failure: on to the next place where that may help and there is one, else the stop."""
@@ -28,7 +31,9 @@ def fail_here(turn: Turn, failure: Failure) -> Move:
     if failure.lacks_gpu:
         turn.world.memory.note(place, None)
     problem = failure.problem
-    tried = Try(region=place.region, gpu_type=place.gpu_type, code=problem.code, message=problem.message, at=turn.now)
+    tried = Try(
+        region=place.region, gpu_type=place.gpu_type, code=problem.code, message=_short(problem.message), at=turn.now
+    )
     tries = [*session.tries, tried]
     target = next_for(turn, [*session.tried, place]) if failure.elsewhere else None
     if target is None:
@@ -116,3 +121,8 @@ def _exchange(turn: Turn, book: Book, target: Place, tries: list[Try]) -> Decide
 
 def _towards(target: Place) -> dict[str, Any]:
     return {"next_region": target.region, "next_gpu_type": target.gpu_type, "delete_sent_at": None}
+
+
+def _short(message: str) -> str:
+    """Return the message no longer than what every place may have in the session's row."""
+    return message if len(message) <= LONGEST_REASON else f"{message[: LONGEST_REASON - 1]}…"

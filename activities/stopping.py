@@ -93,6 +93,7 @@ def clear_away(turn: Turn) -> Move | None:
 def _release(turn: Turn) -> LedgerMove:
     """End the session and free its place in the ledger, once: `holds` falls with the ledger in one transaction."""
     session = turn.session
+    turn.world.environments.outdate(turn.world.environment_of(session))
     ended = turn.go(
         SessionState.ENDED,
         EventType.SESSION_ENDED,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from api.call import Call, Reply
+from api.project_wire import DeadlineView, ExplanationView, ReasonView, RemedyView
 from api.sessions import session_or_404
 from api.views import planned_stop, try_views
-from api.wire import DeadlineView, ExplanationView, ReasonView, RemedyView
 from shared.domain.explanation import explanation
 from shared.domain.states import SessionState
 

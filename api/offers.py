@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from api.call import Call, Reply
+from api.project_wire import OfferedRegion, OfferList, OfferView
 from api.requested import settings_that_hold
 from api.views import price_view
-from api.wire import OfferedRegion, OfferList, OfferView
 from shared.domain.admission import Book, Refuse, Wait, Wish, decide, free_for
 from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter

@@ -9,11 +9,12 @@ import msgspec
 from activities.admission import EVENT_OF
 from activities.promoting import glance_around
 from api.call import Call, Reply
+from api.monitors import FIRST_POLL_MS, OPEN, monitor_headers, operation_view
 from api.previews import preview
 from api.requested import new_shell, requested_session, settings_that_hold
 from api.sharing import Joining, join, seat_for
 from api.shells import session_of
-from api.views import FIRST_POLL_MS, OPEN, monitor_headers, operation_view, shell_view
+from api.views import shell_view
 from api.wire import OpenShellRequest
 from shared.domain.admission import Book
 from shared.domain.beginning import Outcome, outcome_of

@@ -20,19 +20,15 @@ from api import (
     shells,
 )
 from api.call import Call, Reply
+from api.project_wire import EffectiveSettings, ExplanationView, OfferList, ProjectList, ProjectView
 from api.wire import (
     ConnectView,
     DecisionView,
-    EffectiveSettings,
-    ExplanationView,
     ExtendSessionRequest,
     HealthView,
     LeaseView,
-    OfferList,
     OpenShellRequest,
     OperationView,
-    ProjectList,
-    ProjectView,
     RenewLeaseRequest,
     SessionList,
     SessionView,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from api.call import Call, Reply
+from api.project_wire import EffectiveSettings, SettingLock
 from api.settings_writing import etag_of, write_settings
-from api.wire import EffectiveSettings, SettingLock
 from shared.domain.effective import effective
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.records import SettingsRow

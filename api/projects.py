@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.call import Call, Reply
-from api.wire import BudgetView, ProjectList, ProjectView, TypeInProject
+from api.project_wire import BudgetView, ProjectList, ProjectView, TypeInProject
 from shared.domain.effective import bounded
 from shared.domain.names import ProjectId
 from shared.domain.settings import GpuSettings

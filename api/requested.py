@@ -55,7 +55,7 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         gpu_types=list(gpu_types),
         image=image.reference,
         registry=image.server,
-        pull_identity=image.identity,
+        pull_identity=(image.identity or call.world.settings.pull_identity) if image.server else None,
         regions=list(places),
         environments=places,
         created_at=now,

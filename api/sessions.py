@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from api.call import Call, Reply
-from api.views import CLOSE, OPEN, STOP, STOP_POLL_MS, monitor_headers, operation_view, poll_ms, session_view
-from api.wire import SessionList, StopSessionRequest
+from api.monitors import CLOSE, OPEN, STOP, STOP_POLL_MS, monitor_headers, operation_view, poll_ms
+from api.views import session_view
+from api.wire import SessionList, SessionView, StopSessionRequest
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType, session_facts
@@ -64,11 +65,15 @@ def _page(call: Call, rows: list[SessionRow]) -> Reply:
     if len(left) > len(page):
         kept = "&".join(f"{name}={value}" for name, value in call.query.items() if name != "after")
         next_link = f"{call.base_url}/projects/{call.project}/sessions?{kept}&after={_page_key(page[-1])}"
-    now = call.world.now()
-    views = [
-        session_view(row, _shells_of(call, row) if row.state is not SessionState.ENDED else [], now) for row in page
-    ]
+    views = [view_of(call, row) for row in page]
     return Reply(status=200, body=SessionList(value=views, next_link=next_link))
+
+
+def view_of(call: Call, row: SessionRow) -> SessionView:
+    """Return the session with its shells, and its place where it stands in line."""
+    shells = _shells_of(call, row) if row.state is not SessionState.ENDED else []
+    book = call.world.sessions.recent_book(call.project) if row.state is SessionState.WAITING else None
+    return session_view(row, shells, call.world.now(), book)
 
 
 def _shells_of(call: Call, row: SessionRow) -> list[ShellRow]:
@@ -76,8 +81,7 @@ def _shells_of(call: Call, row: SessionRow) -> list[ShellRow]:
 
 
 def get_session(call: Call) -> Reply:
-    row = session_or_404(call).row
-    return Reply(status=200, body=session_view(row, _shells_of(call, row), call.world.now()))
+    return Reply(status=200, body=view_of(call, session_or_404(call).row))
 
 
 def stop_session(call: Call) -> Reply:
@@ -111,9 +115,7 @@ def stop_session(call: Call) -> Reply:
     row = until_settled(attempt)
     headers = monitor_headers(call, STOP, row, STOP_POLL_MS)
     wake = (row,) if row.state is not SessionState.ENDED else ()
-    return Reply(
-        status=202, body=session_view(row, _shells_of(call, row), call.world.now()), headers=headers, wake=wake
-    )
+    return Reply(status=202, body=view_of(call, row), headers=headers, wake=wake)
 
 
 def get_operation(call: Call) -> Reply:

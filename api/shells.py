@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from api.call import Call, Reply
-from api.views import CLOSE, STOP, STOP_POLL_MS, monitor_headers, shell_view
+from api.monitors import CLOSE, STOP, STOP_POLL_MS, monitor_headers
+from api.views import shell_view
 from api.wire import ShellList, ShellView
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.events import EventType, session_facts

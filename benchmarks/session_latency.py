@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.people import People
 from benchmarks.table import percentile, show
 from localcloud.stack import LocalCloud
+from shared.domain.settings_bounds import HIGHEST_CAP
 
 
 def run(*, small: bool) -> None:
@@ -31,7 +32,7 @@ def run(*, small: bool) -> None:
 async def measure(endpoints: dict[str, str], plans: list[tuple[int, float, int]]) -> list[list[object]]:
     rows: list[list[object]] = []
     async with People(endpoints) as people:
-        await people.allow(1000)
+        await people.allow(HIGHEST_CAP)
         users = [f"load-{number}" for number in range(1, max(plan[0] for plan in plans) + 1)]
         await asyncio.gather(*(people.sign_in(user) for user in users))
         await people.open(users[0], "warm-up-shell")

@@ -97,24 +97,33 @@ def decide(book: Book, wish: Wish) -> Decision:
         free_for = admissible_type(replace(book, ledger=ahead), waiter)
     if isinstance(free_for, GpuType):
         return Admit(free_for)
-    return _wait(book, waiter, free_for) if wish.wait else Refuse(_with_hint(free_for, settings))
+    return _wait(book, waiter, free_for) if wish.wait else Refuse(_with_help(free_for, settings))
 
 
 def _wait(book: Book, waiter: Waiter, why: Problem) -> Wait | Refuse:
     line = book.settings.line
     if not line.enabled:
-        return Refuse(why)
+        return Refuse(_with_help(why, book.settings))
     if len(book.line) >= line.max_length:
-        message = f"Refused: {len(book.line)} sessions wait already, as many as may. {why.message}"
+        message = f"{why.message} {len(book.line)} sessions wait already, as many as may. Try again later."
         return Refuse(Problem(code=ErrorCode.LINE_FULL, message=message))
     place = book.line.place_of_newcomer(waiter)
     return Wait(place, why, wait_estimate_s(book, waiter, place, why))
 
 
-def _with_hint(why: Problem, settings: GpuSettings) -> Problem:
-    if not settings.line.enabled or why.code is ErrorCode.BUDGET_EXHAUSTED:
-        return why
-    return replace(why, message=f"{why.message} Or wait in line: --wait")
+HELP = {
+    ErrorCode.PROJECT_CAP_REACHED: "Try again when one has ended, or ask a project administrator for a higher cap.",
+    ErrorCode.USER_LIMIT_REACHED: "Stop one: devboxgpu sessions list",
+    ErrorCode.ENVIRONMENT_QUOTA_REACHED: "Try again later, or have the quota raised.",
+    ErrorCode.BUDGET_EXHAUSTED: "Ask a project administrator for more.",
+    ErrorCode.GPU_DISABLED: "Ask a project administrator to enable them.",
+}
+"""What helps one who is refused, by what stands against it."""
+
+
+def _with_help(why: Problem, settings: GpuSettings) -> Problem:
+    or_wait = " Or wait in line: --wait" if settings.line.enabled and why.code is not ErrorCode.GPU_DISABLED else ""
+    return replace(why, message=f"{why.message} {HELP[why.code]}{or_wait}")
 
 
 def promotions(
@@ -155,7 +164,7 @@ def refusal_at_once(settings: GpuSettings, gpu_type: GpuType) -> Problem | None:
     if not settings.enabled:
         return Problem(
             code=ErrorCode.GPU_DISABLED,
-            message="GPU sessions are disabled for this project. Ask a project administrator to enable them.",
+            message=f"GPU sessions are disabled for this project. {HELP[ErrorCode.GPU_DISABLED]}",
         )
     if settings.cap_of_type(gpu_type) is None:
         allowed = ", ".join(entry.type for entry in settings.gpu_types)
@@ -186,7 +195,7 @@ def admissible_type(book: Book, waiter: Waiter) -> GpuType | Problem:
     if mine >= own_cap:
         return Problem(
             code=ErrorCode.USER_LIMIT_REACHED,
-            message=f"You have {mine} of {own_cap} GPU sessions in this project. Stop one: devboxgpu sessions list",
+            message=f"You have {mine} of {own_cap} GPU sessions in this project.",
         )
     reserved = ledger.reserved
     for gpu_type in waiter.gpu_types:
@@ -201,27 +210,19 @@ def _obstacle(book: Book, gpu_type: GpuType) -> Problem:
     settings, ledger = book.settings, book.ledger
     type_cap = settings.cap_of_type(gpu_type) or 0
     if ledger.by_type.get(gpu_type, 0) >= type_cap:
-        return _project_cap(f"all {type_cap} {gpu_type} GPUs of this project are in use")
+        message = f"All {type_cap} {gpu_type} GPUs of this project are in use."
+        return Problem(code=ErrorCode.PROJECT_CAP_REACHED, message=message)
     if ledger.reserved >= settings.project_cap:
-        return _project_cap(f"all {settings.project_cap} GPU sessions of this project are in use")
-    message = (
-        f"Refused: Azure's quota of {gpu_type} GPUs is used up in every environment of this project. "
-        "Try again later, or have the quota raised."
-    )
+        message = f"All {settings.project_cap} GPU sessions of this project are in use."
+        return Problem(code=ErrorCode.PROJECT_CAP_REACHED, message=message)
+    message = f"Azure's quota of {gpu_type} GPUs is used up in every environment of this project."
     return Problem(code=ErrorCode.ENVIRONMENT_QUOTA_REACHED, message=message)
-
-
-def _project_cap(what: str) -> Problem:
-    return Problem(
-        code=ErrorCode.PROJECT_CAP_REACHED,
-        message=f"Refused: {what}. Try again when one has ended, or ask a project administrator for a higher cap.",
-    )
 
 
 def _budget_exhausted(settings: GpuSettings) -> Problem:
     budget = settings.budget
     amount = f"{budget.monthly_amount} {budget.currency}" if budget else ""
-    message = f"Refused: the project's budget of {amount} a month is used up. Ask a project administrator for more."
+    message = f"The project's budget of {amount} a month is used up."
     return Problem(code=ErrorCode.BUDGET_EXHAUSTED, message=message)
 
 

@@ -53,7 +53,7 @@ def explanation(session: SessionRow, shells: Sequence[ShellRow], book: Book | No
             return Explanation(
                 summary=f"It has ended: {_ended_because(session)}",
                 reasons=_end_reasons(session),
-                remedies=(Remedy("Open a new one.", "devboxgpu shell"),),
+                remedies=(Remedy("Open a new one", "devboxgpu shell"),),
             )
 
 
@@ -77,15 +77,15 @@ def _waits(session: SessionRow, book: Book) -> Explanation:
 
 def _ways_out_of_line(session: SessionRow, why: Problem) -> Iterator[Remedy]:
     if why.code is ErrorCode.USER_LIMIT_REACHED:
-        yield Remedy("Stop one of your own sessions.", "devboxgpu sessions list --user me")
+        yield Remedy("Stop one of your own sessions", "devboxgpu sessions list --user me")
     elif why.code is ErrorCode.PROJECT_CAP_REACHED:
         yield Remedy("It gets a GPU when a session of the project ends, or when an administrator raises the cap.")
-        yield Remedy("Other GPU types may be free now.", "devboxgpu gpus")
+        yield Remedy("Other GPU types may be free now", "devboxgpu gpus")
     elif why.code is ErrorCode.ENVIRONMENT_QUOTA_REACHED:
         yield Remedy("It gets a GPU when one of the environment's ends, or when its Azure quota is raised.")
     elif why.code is ErrorCode.BUDGET_EXHAUSTED:
         yield Remedy("It gets a GPU next month, or when an administrator raises the budget.")
-    yield Remedy("Leave the line.", f"devboxgpu sessions stop {session.session}")
+    yield Remedy("Leave the line", f"devboxgpu sessions stop {session.session}")
 
 
 def _comes_up(session: SessionRow, now: datetime) -> Explanation:
@@ -98,7 +98,7 @@ def _comes_up(session: SessionRow, now: datetime) -> Explanation:
             f"It is in phase {session.phase} at {place} since {(now - since).total_seconds():.0f} s, "
             f"attempt {session.attempt}."
         )
-    remedies = (Remedy("Cancel it.", f"devboxgpu sessions stop {session.session}"),)
+    remedies = (Remedy("Cancel it", f"devboxgpu sessions stop {session.session}"),)
     return Explanation(summary=summary, reasons=_tries(session), remedies=remedies)
 
 
@@ -107,9 +107,11 @@ def _lives(session: SessionRow, shells: Sequence[ShellRow], now: datetime) -> Ex
     still_open = sum(shell.closed_at is None for shell in shells)
     active_at = max((shell.last_activity_at for shell in shells), default=session.running_at or now)
     quiet_s = max(0.0, (now - active_at).total_seconds())
-    summary = f"It runs for {still_open} open shell(s); the last activity was {quiet_s:.0f} s ago."
-    if ends:
-        summary += f" Unless something happens it stops at {ends[0].at:%H:%M:%S} UTC ({ends[0].reason})."
+    count = f"{still_open} open shell{'' if still_open == 1 else 's'}"
+    summary = f"It runs for {count}; the last activity was {quiet_s:.0f} s ago."
+    planned = next((end for end in ends if end.reason is not EndReason.LEASE_LAPSED), None)
+    if planned is not None:
+        summary += f" Unless something happens it stops at {planned.at:%H:%M:%S} UTC ({planned.reason})."
     return Explanation(
         summary=summary,
         reasons=tuple(Problem(code=ErrorCode.STOPPED, message=WHEN[end.reason], target=end.reason) for end in ends),
@@ -143,12 +145,11 @@ def _deadlines(session: SessionRow, shells: Sequence[ShellRow]) -> Iterator[Dead
 
 
 def _ways_to_live_or_end(session: SessionRow, ends: tuple[Deadline, ...]) -> Iterator[Remedy]:
-    first = ends[0].reason if ends else None
-    if first is EndReason.PROJECT_DISABLED:
+    if any(end.reason is EndReason.PROJECT_DISABLED for end in ends):
         yield Remedy("Save your work: this stop is not put off. An administrator can enable the project again.")
-    elif first is not None:
-        yield Remedy("Keep it longer.", f"devboxgpu sessions extend {session.session} --minutes 60")
-    yield Remedy("Stop it now.", f"devboxgpu sessions stop {session.session}")
+    elif ends:
+        yield Remedy("Keep it longer", f"devboxgpu sessions extend {session.session} --minutes 60")
+    yield Remedy("Stop it now", f"devboxgpu sessions stop {session.session}")
 
 
 def _ended_because(session: SessionRow) -> str:

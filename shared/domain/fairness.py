@@ -53,9 +53,12 @@ class Shares:
         return Shares(at=now, by_user=_worth_remembering(present))
 
     def admitted(self, user: UserId, gpu_type: GpuType, penalty: timedelta) -> Shares:
-        """Return the shares after the user was given a GPU: it counts from now on, and the entry penalty at once."""
+        """Return the shares after the user was given a GPU: it counts from now on, and the entry penalty at once.
+
+        The penalty is the same for every type: so it is known of who waits before it is known which type comes.
+        """
         weight, share = WEIGHT[gpu_type], self.of(user)
-        return self._with(user, Share(share.used_s + weight * penalty.total_seconds(), share.rate + weight))
+        return self._with(user, Share(share.used_s + penalty.total_seconds(), share.rate + weight))
 
     def released(self, user: UserId, gpu_type: GpuType) -> Shares:
         """Return the shares after the user gave a GPU back."""

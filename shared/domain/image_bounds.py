@@ -48,7 +48,10 @@ def _registry(place: str, registry: RegistrySetting, bounds: SettingsBounds) -> 
         if not is_repository_pattern(pattern):
             message = f"{REPOSITORY_RULE}, at the end perhaps '/*', or '*' alone for all; it is {shown(pattern)}"
             yield Complaint(f"{place}.repositories[{index}]", message)
-    if registry.identity is not None:
+    if registry.identity is None:
+        if not bounds.has_pull_identity:
+            yield Complaint(f"{place}.identity", "name the identity that pulls: the platform has none of its own")
+    else:
         fault = fault_of_arm_id(registry.identity, IDENTITY, bounds.subscription_id)
         if fault:
             yield Complaint(f"{place}.identity", f"{fault}; it is {shown(registry.identity)}")

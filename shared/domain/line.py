@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.fairness import WEIGHT, Shares
+from shared.domain.fairness import Shares
 from shared.domain.names import SessionId, UserId, waiter_order
 from shared.domain.pricing import GpuType
 from shared.domain.settings import Fairness, LineSettings
@@ -45,7 +45,7 @@ class Line:
         ranked: list[tuple[Rank, Waiter]] = []
         for waiter in sorted(waiters, key=lambda one: one.order):
             ranked.append((self.rank_of(waiter), waiter))
-            self._ahead[waiter.user] += self._penalty(waiter.gpu_types[0])
+            self._ahead[waiter.user] += settings.entry_penalty_minutes * 60
         ranked.sort(key=lambda one: one[0])
         self._ranks = [rank for rank, _ in ranked]
         self._waiters = [waiter for _, waiter in ranked]
@@ -74,6 +74,3 @@ class Line:
     def before(self, waiter: Waiter) -> list[Waiter]:
         """Return those that come before this newcomer."""
         return self._waiters[: self.place_of_newcomer(waiter) - 1]
-
-    def _penalty(self, gpu_type: GpuType) -> float:
-        return self._settings.entry_penalty_minutes * 60 * WEIGHT[gpu_type]

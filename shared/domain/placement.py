@@ -24,8 +24,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What is known of Azure without asking it: GPUs that the quota leaves, what earlier sessions met, list prices."""
+    """What is known of Azure without asking it: GPUs that the quota leaves, what earlier sessions met, list prices.
 
+    `regions`: where the project's sessions can be placed.
+    """
+
+    regions: tuple[str, ...] = ()
     free: Mapping[Place, int] = field(default_factory=dict)
     memory: Mapping[Place, Remembered] = field(default_factory=dict)
     rates: Mapping[Place, Rate] = field(default_factory=dict)
@@ -33,11 +37,11 @@ class Outlook:
     def is_doubtful(self, place: Place, now: datetime) -> bool:
         return self.free.get(place, 1) <= 0 or likely_short(self.memory.get(place), now)
 
-    def quota_of(self, regions: Collection[str]) -> dict[GpuType, int]:
-        """Return the GPUs left by type in these regions; a type that is unknown in one of them is left out."""
+    def quota(self) -> dict[GpuType, int]:
+        """Return the GPUs left by type in all regions; a type that is unknown in one of them is left out."""
         left: dict[GpuType, int] = {}
         for gpu_type in GpuType:
-            known = [self.free.get(Place(region, gpu_type)) for region in regions]
+            known = [self.free.get(Place(region, gpu_type)) for region in self.regions]
             counts = [count for count in known if count is not None]
             if counts and len(counts) == len(known):
                 left[gpu_type] = sum(counts)

@@ -146,10 +146,11 @@ class GpuSettings(Wire, frozen=True, kw_only=True):
 class SettingsBounds:
     """What the platform allows a project to set.
 
-    The shortest time limit in minutes, the regions that it serves, and the subscription that a project's own
-    environments and identities must lie in.
+    The shortest time limit in minutes, the regions that it serves, the subscription that a project's own environments
+    and identities must lie in, and whether the platform pulls images where a registry names no identity.
     """
 
     shortest_minutes: float
     regions: frozenset[str]
     subscription_id: str
+    has_pull_identity: bool = False

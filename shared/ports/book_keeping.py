@@ -108,7 +108,7 @@ class BookKeeper:
             ledger=ledger,
             line=Line(list(waiters.values()), ledger.shares, settings.line),
             now=now,
-            quota=self._outlook(settings).quota_of([region.name for region in settings.regions]),
+            quota=self._outlook(settings).quota(),
             revision=row.revision + 1,
         )
         return _Draft(stored=stored, book=book, waiters=dict(waiters))

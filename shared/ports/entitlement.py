@@ -12,7 +12,7 @@ from azure.core.rest import HttpRequest
 
 from shared.domain.names import ProjectId, UserId, project_id
 from shared.ports.credentials import token_policy
-from shared.ports.remembering import Remembered
+from shared.ports.recent_answers import RecentAnswers
 
 SCOPE = "https://devcenter.azure.com/.default"
 API_VERSION = "2023-04-01"
@@ -51,10 +51,10 @@ class DevCenterEntitlement:
             endpoint, policies=[token_policy(credential, endpoint, SCOPE)]
         )
         self._endpoint = endpoint
-        self._answers: Remembered[tuple[str, ProjectId, UserId], bool] = Remembered(
+        self._answers: RecentAnswers[tuple[str, ProjectId, UserId], bool] = RecentAnswers(
             fresh_s=CACHED_S, usable_s=CACHED_S, again_s=0, unknown=EntitlementUnknown
         )
-        self._projects: Remembered[UserId | None, list[ProjectId]] = Remembered(
+        self._projects: RecentAnswers[UserId | None, list[ProjectId]] = RecentAnswers(
             fresh_s=CACHED_S, usable_s=CACHED_S, again_s=0, unknown=EntitlementUnknown
         )
 

@@ -16,7 +16,7 @@ from azure.core.exceptions import AzureError
 from shared.domain.pricing import GpuType
 from shared.ports.arm_client import asked, container_apps_client, environment_place
 from shared.ports.container_apps import ArmUnknown
-from shared.ports.remembering import Remembered
+from shared.ports.recent_answers import RecentAnswers
 
 ASKED_EVERY_S = 30.0
 REMEMBERED_S = 600.0
@@ -55,13 +55,16 @@ class Environments(Protocol):
     def known(self, environment_id: str) -> EnvironmentFacts | None:
         """Return what is remembered from the last 10 minutes, without asking."""
 
+    def outdate(self, environment_id: str) -> None:
+        """Let the next question be asked of Azure: a GPU there has just become free."""
+
 
 class AzureEnvironments:
     """Environments in Azure Resource Manager. Azure is asked at most every 30 seconds for each, failures included."""
 
     def __init__(self, *, credential: TokenCredential, endpoint: str, subscription_id: str) -> None:
         self._client = container_apps_client(credential=credential, endpoint=endpoint, subscription_id=subscription_id)
-        self._facts: Remembered[str, EnvironmentFacts] = Remembered(
+        self._facts: RecentAnswers[str, EnvironmentFacts] = RecentAnswers(
             fresh_s=ASKED_EVERY_S, usable_s=REMEMBERED_S, again_s=ASKED_EVERY_S, unknown=EnvironmentUnknown
         )
 
@@ -70,6 +73,9 @@ class AzureEnvironments:
 
     def known(self, environment_id: str) -> EnvironmentFacts | None:
         return self._facts.known(environment_id.lower())
+
+    def outdate(self, environment_id: str) -> None:
+        self._facts.outdate(environment_id.lower())
 
     def _ask(self, environment_id: str) -> EnvironmentFacts:
         try:

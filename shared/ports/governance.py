@@ -15,7 +15,7 @@ from shared.domain.names import ProjectId
 from shared.domain.settings import Mode
 from shared.ports.arm_client import SCOPE
 from shared.ports.credentials import token_policy
-from shared.ports.remembering import Remembered
+from shared.ports.recent_answers import RecentAnswers
 
 API_VERSION = "2026-01-01-preview"
 """No stable version has the GPU settings yet."""
@@ -58,7 +58,7 @@ class ArmGovernance:
         self._client: PipelineClient[Any, Any] = PipelineClient(base, policies=[token_policy(credential, base, SCOPE)])
         group = f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
         self._projects = f"{base}{group}/providers/Microsoft.DevCenter/projects"
-        self._bounds: Remembered[ProjectId, Governance] = Remembered(
+        self._bounds: RecentAnswers[ProjectId, Governance] = RecentAnswers(
             fresh_s=FRESH_S, usable_s=USABLE_S, again_s=ASKED_AGAIN_S, unknown=GovernanceUnknown
         )
 

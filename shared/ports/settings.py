@@ -36,6 +36,7 @@ class AppSettings:
     event_topic_key: str | None
     platform_name: str
     identity_client_id: str | None
+    pull_identity: str | None
     lease: timedelta
     renew_after: timedelta
     window: timedelta
@@ -100,6 +101,7 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         event_topic_key=environ.get("DEVBOXGPU_EVENT_TOPIC_KEY") or None,
         platform_name=environ.get("DEVBOXGPU_PLATFORM_NAME") or "devboxgpu",
         identity_client_id=environ.get("AZURE_CLIENT_ID") or None,
+        pull_identity=environ.get("DEVBOXGPU_PULL_IDENTITY") or None,
         lease=timedelta(seconds=numbers["DEVBOXGPU_LEASE_SECONDS"]),
         renew_after=timedelta(seconds=numbers["DEVBOXGPU_RENEW_SECONDS"]),
         window=timedelta(seconds=numbers["DEVBOXGPU_WINDOW_SECONDS"]),

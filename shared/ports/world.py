@@ -65,6 +65,7 @@ class World:
             shortest_minutes=self.settings.shortest_minutes,
             regions=frozenset(self.settings.environments),
             subscription_id=self.settings.subscription_id,
+            has_pull_identity=self.settings.pull_identity is not None,
         )
 
 
@@ -75,7 +76,8 @@ def outlook_of(
     free: dict[Place, int] = {}
     remembered: dict[Place, Remembered] = {}
     rates: dict[Place, Rate] = {}
-    for region, environment_id in environments_of(settings, app.environments).items():
+    environments_there = environments_of(settings, app.environments)
+    for region, environment_id in environments_there.items():
         facts = environments.known(environment_id)
         for gpu_type in GpuType:
             place = Place(region, gpu_type)
@@ -85,7 +87,7 @@ def outlook_of(
                 remembered[place] = known
             if (rate := prices.known(region, gpu_type)) is not None:
                 rates[place] = rate
-    return Outlook(free=free, memory=remembered, rates=rates)
+    return Outlook(regions=tuple(environments_there), free=free, memory=remembered, rates=rates)
 
 
 @cache

@@ -248,6 +248,9 @@ class FakeEnvironments:
     def known(self, environment_id: str) -> EnvironmentFacts | None:
         return self._seen.get(environment_id)
 
+    def outdate(self, environment_id: str) -> None:
+        """Facts are asked anew each time here."""
+
 
 class FakeGovernance:
     """Dev Center's bounds by project; none where a test sets none, and no answer while `away`."""

@@ -248,7 +248,9 @@ def test_throttling_and_outages_of_azure_are_waited_out(played, tmp_path):
         one.azure.later = [Later(7.0, "429"), Later(5.0, "503 html")]
         one.azure.unknown_looks = 3
         view = await one.open()
-        await one.run_for(60)
+        for _ in range(10):
+            await one.run_for(30)
+            await one.renew()
         assert one.session(view["session"]).state is SessionState.RUNNING
 
     played(tmp_path, story)

@@ -56,8 +56,9 @@ def test_an_hour_that_mostly_fails_is_short_once_there_is_enough_to_say_so():
 
 
 def test_the_quota_of_a_type_is_known_only_where_all_regions_tell_it():
-    outlook = Outlook(free={Place(WEST, T4): 2, Place(SWEDEN, T4): 1, Place(WEST, A100): 5})
-    assert outlook.quota_of([WEST, SWEDEN]) == {T4: 3}
+    free = {Place(WEST, T4): 2, Place(SWEDEN, T4): 1, Place(WEST, A100): 5}
+    assert Outlook(regions=(WEST, SWEDEN), free=free).quota() == {T4: 3}
+    assert Outlook(free=free).quota() == {}
 
 
 def test_a_projects_own_environment_stands_before_the_platforms_and_regions_without_one_are_passed_over():

@@ -26,7 +26,12 @@ from shared.domain.settings import (
 from shared.domain.settings_bounds import settings_problems
 from shared.domain.settings_reading import read_settings
 
-BOUNDS = SettingsBounds(shortest_minutes=1, regions=frozenset({"westus3", "eastus"}), subscription_id="Sub-1")
+BOUNDS = SettingsBounds(
+    shortest_minutes=1,
+    regions=frozenset({"westus3", "eastus"}),
+    subscription_id="Sub-1",
+    has_pull_identity=True,
+)
 PROVIDERS = "/subscriptions/sub-1/resourceGroups/group.One/providers"
 ENVIRONMENT = f"{PROVIDERS}/Microsoft.App/managedEnvironments/one"
 IDENTITY = f"{PROVIDERS}/Microsoft.ManagedIdentity/userAssignedIdentities/puller"

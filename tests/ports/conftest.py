@@ -26,7 +26,7 @@ def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     def move(seconds: float) -> None:
         at[0] += seconds
 
-    monkeypatch.setattr("shared.ports.remembering.elapsed_s", lambda: at[0])
+    monkeypatch.setattr("shared.ports.recent_answers.elapsed_s", lambda: at[0])
     return move
 
 

@@ -78,7 +78,7 @@ def explain_session(
         show(explained, output, query)
 
 
-@sessions.command("extend", short_help="Let a session live longer.")
+@sessions.command("extend", short_help="Keep a session for longer.")
 @click.argument("session")
 @click.option(
     "--minutes",
@@ -86,7 +86,7 @@ def explain_session(
     metavar="N",
     type=Duration(),
     required=True,
-    help="How much longer, in minutes, or as 90s, 2h, 1h30m.",
+    help="For how long from now, in minutes, or as 90s, 2h, 1h30m.",
 )
 @output_options
 @connection_options
@@ -100,7 +100,7 @@ def extend_session(
     project: str | None,
     debug: bool,
 ) -> None:
-    """Let SESSION live longer than its longest life, as far as the project allows; says when it stops now."""
+    """Keep SESSION for at least so long from now, as far as the project allows; says when it stops now."""
     from devboxgpu.data_output import show
     from devboxgpu.explanation import next_stop
 

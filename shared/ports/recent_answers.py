@@ -19,9 +19,10 @@ class _Entry(Generic[Answer]):
     asking: Lock = field(default_factory=Lock)
     answer: tuple[Answer, float] | None = None
     failure: tuple[str, float] | None = None
+    outdated: bool = False
 
 
-class Remembered(Generic[Key, Answer]):
+class RecentAnswers(Generic[Key, Answer]):
     """Answers by key, in this process's memory.
 
     An answer younger than `fresh_s` is given without asking. One younger than `usable_s` stands in where asking fails;
@@ -40,10 +41,11 @@ class Remembered(Generic[Key, Answer]):
         """Return what is remembered or else asked; raise `unknown` where neither gives an answer."""
         entry = self._entry(key)
         with entry.asking:
-            if entry.answer is not None and _is_younger(entry.answer, self._fresh_s):
+            if entry.answer is not None and not entry.outdated and _is_younger(entry.answer, self._fresh_s):
                 return entry.answer[0]
             if entry.failure is None or not _is_younger(entry.failure, self._again_s):
                 try:
+                    entry.outdated = False
                     entry.answer, entry.failure = (ask(), elapsed_s()), None
                 except self._unknown as error:
                     entry.failure = str(error), elapsed_s()
@@ -57,6 +59,13 @@ class Remembered(Generic[Key, Answer]):
             entry = self._entries.get(key)
         answer = entry.answer if entry is not None else None
         return answer[0] if answer is not None and _is_younger(answer, self._usable_s) else None
+
+    def outdate(self, key: Key) -> None:
+        """Let the next question be asked, whatever is remembered; it stays usable where asking fails."""
+        with self._guard:
+            entry = self._entries.get(key)
+        if entry is not None:
+            entry.outdated = True
 
     def _entry(self, key: Key) -> _Entry[Answer]:
         with self._guard:

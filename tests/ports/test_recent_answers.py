@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.ports.remembering import Remembered
+from shared.ports.recent_answers import RecentAnswers
 
 
 class Unknown(Exception):
@@ -15,8 +15,8 @@ class Unknown(Exception):
 
 
 @pytest.fixture
-def remembered() -> Remembered[str, int]:
-    return Remembered(fresh_s=30, usable_s=600, again_s=15, unknown=Unknown)
+def answers() -> RecentAnswers[str, int]:
+    return RecentAnswers(fresh_s=30, usable_s=600, again_s=15, unknown=Unknown)
 
 
 class Service:
@@ -33,57 +33,57 @@ class Service:
         return self.asked
 
 
-def test_an_answer_is_given_again_while_it_is_fresh(remembered, pass_time):
+def test_an_answer_is_given_again_while_it_is_fresh(answers, pass_time):
     service = Service()
 
-    assert [remembered.recall("a", service), remembered.recall("a", service)] == [1, 1]
+    assert [answers.recall("a", service), answers.recall("a", service)] == [1, 1]
     pass_time(29.9)
-    assert remembered.recall("a", service) == 1
+    assert answers.recall("a", service) == 1
     pass_time(0.2)
-    assert remembered.recall("a", service) == 2
-    assert remembered.recall("b", service) == 3
+    assert answers.recall("a", service) == 2
+    assert answers.recall("b", service) == 3
 
 
-def test_an_old_answer_stands_in_while_asking_fails_but_not_for_ever(remembered, pass_time):
+def test_an_old_answer_stands_in_while_asking_fails_but_not_for_ever(answers, pass_time):
     service = Service()
-    remembered.recall("a", service)
+    answers.recall("a", service)
     service.away = True
 
     pass_time(599)
-    assert remembered.recall("a", service) == 1
-    assert remembered.known("a") == 1
+    assert answers.recall("a", service) == 1
+    assert answers.known("a") == 1
     pass_time(2)
     with pytest.raises(Unknown, match="503"):
-        remembered.recall("a", service)
-    assert remembered.known("a") is None
+        answers.recall("a", service)
+    assert answers.known("a") is None
 
 
-def test_a_failed_question_is_not_repeated_at_once(remembered, pass_time):
+def test_a_failed_question_is_not_repeated_at_once(answers, pass_time):
     service = Service()
     service.away = True
     for _ in range(3):
         with pytest.raises(Unknown, match="503"):
-            remembered.recall("a", service)
+            answers.recall("a", service)
     assert service.asked == 1
 
     service.away = False
     pass_time(15)
-    assert remembered.recall("a", service) == 2
+    assert answers.recall("a", service) == 2
 
 
-def test_what_was_never_asked_is_not_known(remembered):
-    assert remembered.known("a") is None
+def test_what_was_never_asked_is_not_known(answers):
+    assert answers.known("a") is None
 
 
-def test_an_error_of_another_kind_is_a_bug_and_is_not_swallowed(remembered):
+def test_an_error_of_another_kind_is_a_bug_and_is_not_swallowed(answers):
     def broken() -> int:
         raise KeyError("bug")
 
     with pytest.raises(KeyError):
-        remembered.recall("a", broken)
+        answers.recall("a", broken)
 
 
-def test_many_ask_at_once_and_one_question_is_put(remembered):
+def test_many_ask_at_once_and_one_question_is_put(answers):
     begun, go_on, asked = threading.Event(), threading.Event(), []
 
     def slow() -> int:
@@ -93,9 +93,9 @@ def test_many_ask_at_once_and_one_question_is_put(remembered):
         return 7
 
     with ThreadPoolExecutor(8) as pool:
-        waiting = [pool.submit(remembered.recall, "a", slow) for _ in range(8)]
+        waiting = [pool.submit(answers.recall, "a", slow) for _ in range(8)]
         assert begun.wait(10)
-        assert remembered.known("a") is None, "known() does not wait for who asks"
+        assert answers.known("a") is None, "known() does not wait for who asks"
         go_on.set()
         assert {found.result(10) for found in waiting} == {7}
     assert len(asked) == 1
