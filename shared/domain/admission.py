@@ -93,11 +93,18 @@ def decide(book: Book, wish: Wish) -> Decision:
         return Refuse(refused)
     free_for = admissible_type(book, waiter)
     if isinstance(free_for, GpuType) and len(book.line):
-        ahead, _ = promotions(book, among=book.line.before(waiter))
-        free_for = admissible_type(replace(book, ledger=ahead), waiter)
+        free_for = admissible_type(_after_those_before(book, waiter), waiter)
     if isinstance(free_for, GpuType):
         return Admit(free_for)
     return _wait(book, waiter, free_for) if wish.wait else Refuse(_with_help(free_for, settings))
+
+
+def _after_those_before(book: Book, newcomer: Waiter) -> Book:
+    """Return the book as it will be when those who stand in line before the newcomer have what they can have."""
+    _, grants = promotions(book, among=book.line.before(newcomer))
+    for grant in grants:
+        book = after_admission(book, grant.gpu_type, grant.waiter.user)
+    return book
 
 
 def _wait(book: Book, waiter: Waiter, why: Problem) -> Wait | Refuse:

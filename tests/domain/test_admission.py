@@ -170,6 +170,12 @@ def test_a_newcomer_never_passes_one_in_line_who_could_be_admitted():
     assert isinstance(ask(book(settings(cap=2), Ledger(), [waiter(1, BOB)], at_s=60), ALICE), Admit)
 
 
+def test_a_newcomer_leaves_the_last_gpu_of_azures_quota_to_one_in_line():
+    last_one = book(settings(), Ledger(), [waiter(1, BOB)], at_s=60, T4=1)
+    assert code_of(ask(last_one, ALICE)) is ErrorCode.ENVIRONMENT_QUOTA_REACHED
+    assert isinstance(ask(book(settings(), Ledger(), [waiter(1, BOB)], at_s=60, T4=2), ALICE), Admit)
+
+
 def test_a_line_that_is_full_refuses_and_a_project_without_one_does_too():
     policy = settings(cap=1, max_length=1)
     assert code_of(ask(book(policy, reserved(BOB), [waiter(1, CAROL)]), wait=True)) is ErrorCode.LINE_FULL
