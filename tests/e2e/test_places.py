@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from localcloud.stack.app_settings import REGIONS, SUBSCRIPTION
+from localcloud.stack.app_settings import REGIONS
 from tests.e2e.exec_channel import in_container
 from tests.e2e.people import Shell, new_shell_id
-from tests.e2e.policies import places
+from tests.e2e.policies import PULLER, places
 from tests.e2e.running_stack import RunningStack
 
 FIRST, SECOND, THIRD = REGIONS
 T4_THEN_A100 = {"gpuTypes": [{"type": "T4"}, {"type": "A100", "fallback": True}], "regions": [{"name": FIRST}]}
-PULLER = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/devboxgpu-sessions"
-    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller-of-images"
-)
 PRIVATE_IMAGE = "contoso.azurecr.io/vision/training:2026.11"
 NO_GPU = {"value": True, "count": 1}
 

@@ -6,9 +6,10 @@ import pytest
 
 from localcloud.stack.app_settings import SUBSCRIPTION
 from tests.e2e.people import new_shell_id
+from tests.e2e.policies import PULLER
 
 DIGEST = f"sha256:{'0' * 64}"
-GIVEN = {"server": "contoso.azurecr.io", "repositories": ["vision/training"]}
+GIVEN = {"server": "contoso.azurecr.io", "repositories": ["vision/training"], "identity": PULLER}
 PULLERS = "resourceGroups/x/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
@@ -101,6 +102,7 @@ def test_an_image_outside_the_list_or_without_the_digest_that_is_required_is_ref
         f"/subscriptions/{SUBSCRIPTION}/resourceGroups/x/providers/Microsoft.KeyVault/vaults/secrets",
         f"/subscriptions/{SUBSCRIPTION}/{PULLERS}/..",
         "system",
+        None,
     ],
 )
 def test_an_identity_that_is_not_one_of_ours_pulls_nothing(stack, identity):
