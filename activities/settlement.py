@@ -13,7 +13,7 @@ from shared.domain.names import ProjectId, SessionId, UserId
 from shared.domain.pricing import GpuType, Segment, segments
 from shared.domain.records import Row, SessionRow
 from shared.domain.states import SessionState
-from shared.ports.tables import Insert
+from shared.ports.tables import Insert, Tables
 from shared.ports.world import World
 
 END_OF_TIME_MS = 99_999_999_999_999
@@ -54,10 +54,14 @@ def _settle(turn: Turn) -> Move:
         tables.commit(
             "usage", f"{session.project}~{piece.day:%Y%m%d}", [Insert(f"{session.session}-{number:04d}", row)]
         )
-    tables.commit(
-        "history", f"{session.project}~{ended_at:%Y%m}", [Insert(_newest_first(ended_at, session.session), session)]
-    )
+    into_history(tables, session, ended_at)
     return turn.stay(0.0, settled=True)
+
+
+def into_history(tables: Tables, session: SessionRow, ended_at: datetime) -> None:
+    """Put an ended session into the history, newest first. A second time finds the first."""
+    key = _newest_first(ended_at, session.session)
+    tables.commit("history", f"{session.project}~{ended_at:%Y%m}", [Insert(key, session)])
 
 
 def _pieces(session: SessionRow, ended_at: datetime) -> Iterator[tuple[Span, Segment]]:
