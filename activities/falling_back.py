@@ -93,7 +93,7 @@ def _begin_at(turn: Turn, target: Place, tries: list[Try]) -> Move:
         rate_per_second=None,
         currency=None,
     )
-    return replace(begun, again=True)
+    return replace(begun, event=EventType.SESSION_PROVISIONING, again=True)
 
 
 def _exchange(turn: Turn, book: Book, target: Place, tries: list[Try]) -> Decided:

@@ -15,6 +15,7 @@ from shared.domain.placement import environments_of
 from shared.domain.settings import GpuSettings
 from shared.ports.drivers import Drivers
 from shared.ports.environments import EnvironmentUnknown
+from shared.ports.governance import GovernanceUnknown
 from shared.ports.tables import StorageUnavailable
 from shared.ports.world import World
 
@@ -38,11 +39,18 @@ async def promote_lines(world: World, drivers: Drivers) -> None:
     """Admit whoever waits and could be admitted: the safety net under the promotion that each release makes itself."""
     try:
         for project in await asyncio.to_thread(world.sessions.projects_with_a_line):
-            await asyncio.to_thread(look_around, world, project)
-            await asyncio.to_thread(world.sessions.ledgers.promote, project)
+            await asyncio.to_thread(promote_line, world, project)
     except StorageUnavailable as trouble:
         log.warning("line.unsure why=%s", trouble)
     await wake_promoted(world, drivers)
+
+
+def promote_line(world: World, project: ProjectId) -> None:
+    """Look around, Dev Center's bounds included, and admit whoever waits in this project and could be admitted."""
+    look_around(world, project)
+    with suppress(GovernanceUnknown):
+        world.sessions.hold_bounds(project, world.governance.bounds(project))
+    world.sessions.ledgers.promote(project)
 
 
 def look_around(world: World, project: ProjectId) -> None:

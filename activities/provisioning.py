@@ -119,6 +119,8 @@ def _look(turn: Turn) -> Move | LedgerMove:
         return stopped
     if turn.session.next_region is not None:
         return move_on(turn)
+    if turn.session.app_put_at is None:
+        return replace(turn.stay(0.0), again=True)  # begun at another place, and the word of it was lost on its way
     phase = turn.session.phase or Phase.CREATING
     try:
         seen = turn.world.apps.look(names.app_name(turn.session.session))

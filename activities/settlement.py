@@ -27,9 +27,7 @@ def _settle(turn: Turn) -> Move:
     session, tables = turn.session, turn.world.sessions.tables
     ended_at = session.ended_at or turn.now
     book_usage(tables, session, ended_at)
-    tables.commit(
-        "history", f"{session.project}~{ended_at:%Y%m}", [Insert(_newest_first(ended_at, session.session), session)]
-    )
+    into_history(tables, session, ended_at)
     return turn.stay(0.0, settled=True)
 
 
@@ -51,6 +49,12 @@ def _book(tables: Tables, key: str, row: UsageRow) -> bool:
     if msgspec.structs.replace(stored.row, op=row.op) == row:
         return False
     return tables.commit("usage", partition, [Update(key, row, stored.etag)])
+
+
+def into_history(tables: Tables, session: SessionRow, ended_at: datetime) -> None:
+    """Put an ended session into the history, newest first. A second time finds the first."""
+    key = _newest_first(ended_at, session.session)
+    tables.commit("history", f"{session.project}~{ended_at:%Y%m}", [Insert(key, session)])
 
 
 def _newest_first(ended_at: datetime, session: SessionId) -> str:

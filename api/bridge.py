@@ -19,9 +19,10 @@ from shared.ports.world import World, world
 
 log = logging.getLogger("devboxgpu.api")
 
-COMMANDS = ThreadPoolExecutor(2, thread_name_prefix="command")
-"""Commands are decided two at a time in a process, so that the first of a crowd goes through while the last still
-waits: all at once, each would wait for all (measured: half of fifty were created in 1.4 s instead of 2.5 s)."""
+COMMANDS = ThreadPoolExecutor(4, thread_name_prefix="command")
+"""Commands are decided four at a time in a process. With more, the ledger's desk takes more of them together and
+answers come sooner; with fewer, the first of a crowd goes through while the last still waits. Measured with 2, 4 and 8,
+seconds at the median: 500 requests, 50 at once, answered in 2.5, 2.0, 1.8; fifty shells running after 3.2, 4.0, 5.3."""
 
 
 def serve_reading(operation: Operation, request: func.HttpRequest) -> func.HttpResponse:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import msgspec
 
 from activities.admission import EVENT_OF
 from activities.promoting import glance_around
+from activities.settlement import into_history
 from api.call import Call, Reply
 from api.monitors import FIRST_POLL_MS, OPEN, monitor_headers, operation_view
 from api.previews import preview
@@ -69,15 +71,25 @@ def _ask(call: Call, session: SessionRow, shell: ShellRow, guards: tuple[Change,
     decided: list[Outcome] = []
 
     def request(book: Book) -> Entry:
-        outcome = outcome_of(session, book, outlook)
+        outcome = _settled_if_refused(outcome_of(session, book, outlook))
         decided.append(outcome)
         return Entry(outcome.ledger, [*_stored(call, session, outcome.session, shell, book), *guards], outcome.joins)
 
     if not call.world.sessions.ledgers.enter(call.project, request):
         return _known(call, wish)
     row = decided[-1].session
+    if row.ended_at is not None:
+        into_history(call.world.sessions.tables, row, row.ended_at)
+        return _opened(call, 201, _told(shell, row), row)
     drive = Drive(project=row.project, session=row.session, epoch=row.epoch, state=row.state)
     return _opened(call, 201, _told(shell, row), row, start=drive)
+
+
+def _settled_if_refused(outcome: Outcome) -> Outcome:
+    """A refused session has nothing to settle and needs no driver: it costs no more than its rows."""
+    if outcome.session.state is not SessionState.ENDED:
+        return outcome
+    return replace(outcome, session=msgspec.structs.replace(outcome.session, settled=True))
 
 
 def _stored(call: Call, asked: SessionRow, row: SessionRow, shell: ShellRow, book: Book) -> list[Change]:

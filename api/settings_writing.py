@@ -157,19 +157,18 @@ def _commit(call: Call, stored: Stored[SettingsRow] | None, row: SettingsRow) ->
     told = {"before": before, "after": msgspec.to_builtins(row.settings), "revision": row.revision}
     if row.stop_running_at is not None:
         told["stopRunningAt"] = row.stop_running_at
-    changes: list[Change] = [
-        outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", told, call.caller.user, row.changed_at)
-    ]
+    changes: list[Change] = []
     if stored is None:
-        changes.append(Insert(names.SETTINGS_KEY, row))
-        changes.append(Insert(names.LEDGER_KEY, LedgerRow(project=call.project, revision=1, policy=row.settings)))
+        guard = LedgerRow(project=call.project, revision=1, policy=row.settings)
+        changes += [Insert(names.SETTINGS_KEY, row), Insert(names.LEDGER_KEY, guard)]
     else:
         ledger = sessions.ledger(call.project)
         if ledger is None:
             return None
-        changes.append(Update(stored.key, row, stored.etag))
         guard = msgspec.structs.replace(ledger.row, revision=ledger.row.revision + 1, policy=row.settings)
-        changes.append(Update(ledger.key, guard, ledger.etag))
+        changes += [Update(stored.key, row, stored.etag), Update(ledger.key, guard, ledger.etag)]
+    told["ledgerRevision"] = guard.revision
+    changes.append(outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", told, call.caller.user, row.changed_at))
     if not sessions.commit(call.project, changes):
         return None
     sessions.ledgers.promote(call.project)  # a cap that was raised is used at once

@@ -99,7 +99,9 @@ def _fits(row: SessionRow, request: OpenShellRequest, asked: SessionRow) -> bool
 
 
 def join(call: Call, seat: Joining, shell: ShellRow) -> tuple[ShellRow, SessionRow] | None:
-    """Put the shell into the session; None where the session or one of its shells has changed meanwhile."""
+    """Put the shell into the session; None where it is in it already, or where one of the rows has changed."""
+    if shell.shell in seat.session.row.shells:
+        return None
     stored, present = seat.session, call.world.sessions.shells_in(seat.session.row)
     row = msgspec.structs.replace(stored.row, shells=[*stored.row.shells, shell.shell])
     if row.leased_until is not None:

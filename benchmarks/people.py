@@ -53,8 +53,8 @@ class People:
         async with self.http.put(url, json=body) as answer:
             answer.raise_for_status()
 
-    async def allow(self, sessions: int) -> None:
-        """Raise demo's caps, as the operator."""
+    async def allow(self, sessions: int, **others: Any) -> None:
+        """Set demo's caps, and other settings, as the operator."""
         await self.sign_in("olga")
         body = {
             "serverlessGpuSessionsSettings": {
@@ -62,6 +62,7 @@ class People:
                 "maxConcurrentSessionsPerProject": sessions,
             },
             "maxConcurrentSessionsPerUser": sessions,
+            **others,
         }
         status, answer, _ = await self.call("olga", "PUT", "/projects/demo/gpuSettings", body, {"If-Match": "*"})
         if status not in (200, 201):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -106,11 +106,18 @@ def decide(book: Book, wish: Wish) -> Decision:
         return Refuse(refused)
     free_for = admissible_type(book, waiter)
     if isinstance(free_for, GpuType) and len(book.line):
-        ahead, _ = promotions(book, among=book.line.before(waiter))
-        free_for = admissible_type(replace(book, ledger=ahead), waiter)
+        free_for = admissible_type(_after_those_before(book, waiter), waiter)
     if isinstance(free_for, GpuType):
         return Admit(free_for)
     return _wait(book, waiter, free_for) if wish.wait else Refuse(_with_help(free_for, settings))
+
+
+def _after_those_before(book: Book, newcomer: Waiter) -> Book:
+    """Return the book as it will be when those who stand in line before the newcomer have what they can have."""
+    _, grants = promotions(book, among=book.line.before(newcomer))
+    for grant in grants:
+        book = after_admission(book, grant.gpu_type, grant.waiter.user)
+    return book
 
 
 def _wait(book: Book, waiter: Waiter, why: Problem) -> Wait | Refuse:
@@ -149,18 +156,26 @@ def promotions(
     """Return who of the line gets a GPU now, in the line's order, and the ledger after it.
 
     Who cannot be admitted blocks nobody behind: not a user at the own limit, nor a GPU type that is used up. `usable`
-    is asked last, of those only that would be next.
+    is asked last, of those only that would be next. What one waited for in vain, the next does too: it is not asked
+    again, so that a long line costs little.
     """
     grants: list[Grant] = []
     present = book
+    hopeful = {wanted for wanted in book.line.wanted if _type_with_room(book, wanted) is not None}
+    at_limit: set[UserId] = set()
     for waiter in book.line if among is None else among:
-        if len(grants) == limit or present.ledger.reserved >= book.settings.project_cap:
+        if not hopeful or len(grants) == limit:
             break
-        gpu_type = admissible_type(present, waiter)
-        if not isinstance(gpu_type, GpuType) or waiter.until <= book.now or not usable(waiter):
+        if waiter.gpu_types not in hopeful or waiter.user in at_limit or waiter.until <= book.now:
             continue
-        grants.append(Grant(waiter, gpu_type))
-        present = after_admission(present, gpu_type, waiter.user, waiter.session)
+        gpu_type = admissible_type(present, waiter)
+        if isinstance(gpu_type, Problem) and gpu_type.code is ErrorCode.USER_LIMIT_REACHED:
+            at_limit.add(waiter.user)
+        elif isinstance(gpu_type, Problem):
+            hopeful.discard(waiter.gpu_types)
+        elif usable(waiter):
+            grants.append(Grant(waiter, gpu_type))
+            present = after_admission(present, gpu_type, waiter.user, waiter.session)
     return present.ledger, grants
 
 
@@ -210,13 +225,20 @@ def admissible_type(book: Book, waiter: Waiter) -> GpuType | Problem:
             code=ErrorCode.USER_LIMIT_REACHED,
             message=f"You have {mine} of {own_cap} GPU sessions in this project.",
         )
-    reserved = ledger.reserved
-    for gpu_type in waiter.gpu_types:
+    return _type_with_room(book, waiter.gpu_types) or _obstacle(book, waiter.gpu_types[0])
+
+
+def _type_with_room(book: Book, gpu_types: Sequence[GpuType]) -> GpuType | None:
+    """Return the first of these GPU types of which the project, and Azure's quota, has one left."""
+    settings, ledger = book.settings, book.ledger
+    if ledger.reserved >= settings.project_cap:
+        return None
+    for gpu_type in gpu_types:
         cap = settings.cap_of_type(gpu_type)
-        has_room = cap is not None and ledger.by_type.get(gpu_type, 0) < cap and reserved < settings.project_cap
+        has_room = cap is not None and ledger.by_type.get(gpu_type, 0) < cap
         if has_room and book.quota.get(gpu_type, 1) > 0 and _is_covered(book, gpu_type):
             return gpu_type
-    return _obstacle(book, waiter.gpu_types[0])
+    return None
 
 
 def _is_covered(book: Book, gpu_type: GpuType) -> bool:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from shared.domain.billing import cost_so_far
 from shared.domain.records import SessionRow
+from shared.domain.states import SessionState
 
 
 class EventType(StrEnum):
@@ -51,6 +52,8 @@ def session_facts(session: SessionRow) -> dict[str, object]:
         "region": session.region,
         "seq": session.seq,
     }
+    if session.state in (SessionState.REQUESTED, SessionState.WAITING):
+        told |= {"gpuTypes": session.gpu_types, "waitUntil": session.wait_until}
     if session.end_reason is not None:
         told["endReason"] = session.end_reason
     if session.error_code is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from shared.domain.fairness import Shares
 from shared.domain.names import SessionId, UserId, waiter_order
@@ -17,7 +18,7 @@ Rank = tuple[float, str]
 """What the line is sorted by: use that the rule counts, then the order of arrival. The smallest comes next."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Waiter:
     """One session in line: what it would take (GPU types in order of preference), since when, until when."""
 
@@ -27,7 +28,7 @@ class Waiter:
     since: datetime
     until: datetime
 
-    @property
+    @cached_property
     def order(self) -> str:
         return waiter_order(self.since, self.session)
 
@@ -41,20 +42,47 @@ class Line:
 
     def __init__(self, waiters: Sequence[Waiter], shares: Shares, settings: LineSettings) -> None:
         self._shares, self._settings = shares, settings
-        self._ahead: defaultdict[str, float] = defaultdict(float)
+        self._ahead: dict[UserId, float] = {}
+        self._latest: dict[UserId, str] = {}
         ranked: list[tuple[Rank, Waiter]] = []
         for waiter in sorted(waiters, key=lambda one: one.order):
             ranked.append((self.rank_of(waiter), waiter))
-            self._ahead[waiter.user] += settings.entry_penalty_minutes * 60
+            self._note(waiter)
         ranked.sort(key=lambda one: one[0])
         self._ranks = [rank for rank, _ in ranked]
         self._waiters = [waiter for _, waiter in ranked]
+        self.wanted = frozenset(waiter.gpu_types for waiter in waiters)
+
+    def _note(self, waiter: Waiter) -> None:
+        self._ahead[waiter.user] = self._ahead.get(waiter.user, 0.0) + self._settings.entry_penalty_minutes * 60
+        self._latest[waiter.user] = waiter.order
 
     def __len__(self) -> int:
         return len(self._waiters)
 
     def __iter__(self) -> Iterator[Waiter]:
         return iter(self._waiters)
+
+    def joined_by(self, newcomer: Waiter) -> Line:
+        """Return the line with one more in it. Only who comes before others of its own user moves anybody."""
+        if newcomer.order < self._latest.get(newcomer.user, ""):
+            return Line([*self._waiters, newcomer], self._shares, self._settings)
+        longer, rank = copy(self), self.rank_of(newcomer)
+        at = bisect_left(self._ranks, rank)
+        longer._ranks = [*self._ranks[:at], rank, *self._ranks[at:]]
+        longer._waiters = [*self._waiters[:at], newcomer, *self._waiters[at:]]
+        longer._ahead, longer._latest = dict(self._ahead), dict(self._latest)
+        longer.wanted = self.wanted | {newcomer.gpu_types}
+        longer._note(newcomer)
+        return longer
+
+    def under(self, shares: Shares) -> Line:
+        """Return the line by these shares. Where nobody in it has used more or less, nobody moves."""
+        if any(shares.of(user).used_s != self._shares.of(user).used_s for user in self._ahead):
+            return Line(self._waiters, shares, self._settings)
+        same = copy(self)
+        same._shares = shares
+        return same
 
     def rank_of(self, waiter: Waiter) -> Rank:
         """Return the rank that this waiter would get behind its user's others."""

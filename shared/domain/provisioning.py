@@ -123,9 +123,12 @@ def failure_of_deadline(phase: Phase, detail: str) -> Failure:
     return Failure(reason=EndReason.PROVISIONING_FAILED, problem=problem, elsewhere=phase is Phase.CREATING)
 
 
+LATER = "Try again later."
+
+
 def no_capacity(detail: str) -> Failure:
     told = azures_words(detail)
-    message = f"No GPU of this type could be had in this region.{told} Nothing is left running. Try again later."
+    message = f"No GPU of this type could be had in this region.{told} Nothing is left running. {LATER}"
     problem = Problem(code=ErrorCode.NO_CAPACITY, message=message)
     return Failure(reason=EndReason.NO_CAPACITY, problem=problem, elsewhere=True)
 
@@ -135,7 +138,8 @@ def nowhere(problem: Problem, tries: Sequence[tuple[str, str]]) -> Problem:
     if len(tries) < 2:
         return problem
     listed = " ".join(f"{number}. {place}: {why}" for number, (place, why) in enumerate(tries, start=1))
-    return replace(problem, message=f"No GPU could be had at any of {len(tries)} places. {listed}")
+    told = f"No GPU could be had at any of {len(tries)} places. {listed}"
+    return replace(problem, message=told if told.endswith(LATER) else f"{told} {LATER}")
 
 
 def azures_words(detail: str) -> str:

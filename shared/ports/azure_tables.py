@@ -27,7 +27,7 @@ from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 from shared.domain.records import Row
 from shared.ports import ids
 from shared.ports.clock import elapsed_s, wait
-from shared.ports.rows import from_entity, to_entity
+from shared.ports.rows import from_entity, new_entity, to_entity
 from shared.ports.tables import LARGEST_TRANSACTION, TABLES, Change, Delete, Insert, StorageUnavailable, Stored, Update
 
 R = TypeVar("R", bound=Row)
@@ -152,7 +152,7 @@ def _operation(partition: str, change: Change, op: str) -> tuple[Any, ...]:
     keys = {"PartitionKey": partition, "RowKey": change.key}
     match change:
         case Insert(row=row):
-            return ("create", {**keys, **to_entity(msgspec.structs.replace(row, op=op))})
+            return ("create", {**keys, **new_entity(msgspec.structs.replace(row, op=op))})
         case Update(row=row, etag=etag):
             entity = {**keys, **to_entity(msgspec.structs.replace(row, op=op))}
             guard = {"mode": UpdateMode.MERGE, "etag": etag, "match_condition": MatchConditions.IfNotModified}

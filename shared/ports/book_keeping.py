@@ -144,8 +144,12 @@ class BookKeeper:
         if entry.leaves is not None:
             self._leave(draft, entry.leaves)
         line = draft.book.line
-        if entry.joins is not None or entry.leaves is not None or entry.ledger is not draft.book.ledger:
+        if entry.leaves is not None:
             line = Line(list(draft.waiters.values()), entry.ledger.shares, draft.book.settings.line)
+        elif entry.ledger is not draft.book.ledger:
+            line = line.under(entry.ledger.shares)
+        if entry.joins is not None and entry.leaves is None:
+            line = line.joined_by(entry.joins)
         draft.book = replace(draft.book, ledger=entry.ledger, line=line, index=draft.book.index + 1)
 
     def _leave(self, draft: _Draft, waiter: Waiter) -> None:

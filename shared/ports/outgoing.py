@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.domain import names
 from shared.domain.admission import Book
 from shared.domain.events import EventType, session_facts
+from shared.domain.governance import Governance
 from shared.domain.names import SessionId
 from shared.domain.records import OutboxRow, SessionRow, WakeRow
 from shared.ports import ids
@@ -31,8 +32,21 @@ def outbox(
 
 
 def ledger_facts(book: Book, *, further: int = 0) -> dict[str, object]:
-    """Return where in the ledger's history a change stands, and by which instant: the audit can be replayed (I21)."""
-    return {"ledgerRevision": book.revision, "ledgerIndex": book.index + further, "ledgerAt": book.now.isoformat()}
+    """Return where in the ledger's history a change stands, by which instant, and what Azure's quota then left.
+
+    With it the audit can be replayed (I21). The quota is the one that this write of the ledger began with.
+    """
+    return {
+        "ledgerRevision": book.revision,
+        "ledgerIndex": book.index + further,
+        "ledgerAt": book.now.isoformat(),
+        "quota": dict(book.quota),
+    }
+
+
+def bounds_facts(bounds: Governance) -> dict[str, object]:
+    """Return what an audit entry tells of Dev Center's bounds."""
+    return {"serverlessGpuSessionsMode": bounds.mode, "maxConcurrentSessionsPerProject": bounds.max_concurrent}
 
 
 def outbox_entry(

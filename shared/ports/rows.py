@@ -17,12 +17,19 @@ import msgspec
 from shared.domain.records import Row
 
 R = TypeVar("R", bound=Row)
+EMPTY = ("", "[]", "{}")
 LONGEST_TEXT = 32_000
 """Characters that a table column takes (Azure: 32 Ki; Azurite takes more, so it is held here: reliability.md 3.2)."""
 
 
 class RowTooLarge(Exception):
     """A column would be longer than Azure Tables takes."""
+
+
+def new_entity(row: Row) -> dict[str, Any]:
+    """Return the columns of a row that is not there yet, keys left out: what is empty anyhow needs no column."""
+    left_out = _empty_by_default(type(row))
+    return {name: one for name, one in to_entity(row).items() if not (one in EMPTY and name in left_out)}
 
 
 def to_entity(row: Row) -> dict[str, Any]:
@@ -49,6 +56,16 @@ def from_entity(entity: Mapping[str, Any], kind: type[R]) -> R:
             continue
         values[name] = msgspec.json.decode(column) if container else column
     return msgspec.convert(values, kind)
+
+
+@cache
+def _empty_by_default(kind: type[Row]) -> frozenset[str]:
+    """Return the columns that are empty where nothing is said of them."""
+    return frozenset(
+        field.name
+        for field in msgspec.structs.fields(kind)
+        if field.default in (None, "") or field.default_factory in (dict, list, tuple)
+    )
 
 
 @cache

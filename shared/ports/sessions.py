@@ -11,6 +11,7 @@ import msgspec
 
 from shared.domain import names
 from shared.domain.admission import Book
+from shared.domain.events import EventType
 from shared.domain.governance import Governance
 from shared.domain.names import ProjectId, SessionId, ShellId, UserId
 from shared.domain.placement import Outlook
@@ -21,6 +22,7 @@ from shared.ports import ids
 from shared.ports.book_keeping import SLICE, BookKeeper
 from shared.ports.clock import elapsed_s, utc_now, wait
 from shared.ports.ledger_desk import LedgerDesk
+from shared.ports.outgoing import CONTROL_PLANE, bounds_facts, outbox_entry
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
 CORE = "core"
@@ -54,7 +56,7 @@ class Sessions:
         outlook: Callable[[GpuSettings], Outlook] | None = None,
         slice_: timedelta = SLICE,
     ) -> None:
-        self.tables = tables
+        self.tables, self._now = tables, now
         self._books = BookKeeper(tables, now, outlook, slice_)
         self.ledgers = LedgerDesk(self._books)
         self._settings: dict[ProjectId, tuple[float, Stored[SettingsRow] | None]] = {}
@@ -155,18 +157,24 @@ class Sessions:
     # writing
 
     def hold_bounds(self, project: ProjectId, bounds: Governance) -> None:
-        """Let the ledger go by these bounds of Dev Center's; admissions under way see them or come first."""
+        """Let the ledger go by these bounds of Dev Center's; admissions under way see them or come first.
+
+        Whoever waits and fits into bounds that are wider than before is admitted at once.
+        """
         if self._bounds.get(project) == bounds:
             return
 
         def attempt() -> bool | None:
             stored = self.ledger(project)
             if stored is None or stored.row.bounds == bounds:
-                return True
+                return False
             row = msgspec.structs.replace(stored.row, bounds=bounds, revision=stored.row.revision + 1)
-            return self.commit(project, [Update(stored.key, row, stored.etag)]) or None
+            facts = {"bounds": bounds_facts(bounds), "ledgerRevision": row.revision}
+            told = outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", facts, CONTROL_PLANE, self._now())
+            return self.commit(project, [Update(stored.key, row, stored.etag), told]) or None
 
-        until_settled(attempt)
+        if until_settled(attempt):
+            self.ledgers.promote(project)
         self._bounds[project] = bounds
 
     def commit(self, project: ProjectId, changes: Sequence[Change]) -> bool:

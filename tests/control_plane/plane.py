@@ -4,21 +4,19 @@ clock, over fakes of Azure and storage. Days pass in milliseconds; faults strike
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import admission, handover, holding, keeping, promoting, provisioning, settlement, stopping, waiting
+from activities import handover, keeping, promoting
 from api.bridge import serve_with
-from api.operations import API_VERSION, OPERATIONS
 from localcloud.durable.client_api import DurableClientApi, IdInUse, Outcome
 from localcloud.durable.clock import VirtualClock
 from localcloud.durable.engine import DurableEngine
@@ -26,51 +24,12 @@ from localcloud.durable.options import DurableOptions
 from localcloud.durable.ports import FunctionFailed
 from orchestrators.session import drive_session
 from shared.domain.driving import Drive
-from shared.domain.names import ProjectId, instance_id
-from shared.domain.placement import Outlook
-from shared.domain.records import LedgerRow, SessionRow, ShellRow, WaitRow, WakeRow
-from shared.domain.settings import GpuSettings
+from shared.domain.names import instance_id
 from shared.domain.states import SessionState
 from shared.domain.steps import DRIVE_SESSION, Step
-from shared.ports.capacity_memory import CapacityMemory
 from shared.ports.drivers import DriverState
-from shared.ports.sessions import Sessions
-from shared.ports.settings import parse
-from shared.ports.world import World, outlook_of
-from tests.control_plane.fakes import (
-    Crashed,
-    FakeAzure,
-    FakeEntitlement,
-    FakeEnvironments,
-    FakeGovernance,
-    FakePrices,
-    FakeTopic,
-    MemoryTables,
-    NamedTokens,
-)
-
-START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
-ENVIRONMENT = {
-    "DEVBOXGPU_SUBSCRIPTION_ID": "sub",
-    "DEVBOXGPU_RESOURCE_GROUP": "group",
-    "DEVBOXGPU_ENVIRONMENTS": '{"westus3": "/environments/one", "swedencentral": "/environments/two"}',
-    "DEVBOXGPU_TOKEN_ISSUER": "issuer",
-    "DEVBOXGPU_TOKEN_AUDIENCE": "audience",
-    "DEVBOXGPU_TOKEN_JWKS_URL": "http://127.0.0.1:1/keys",
-    "DEVBOXGPU_TENANT_IDS": "t",
-    "DEVBOXGPU_DEV_CENTER_ENDPOINT": "http://127.0.0.1:1",
-    "DEVBOXGPU_TABLES_CONNECTION": "unused",
-}
-STEPS = {
-    Step.ADMIT: admission.admit_session,
-    Step.WAIT: waiting.wait_in_line,
-    Step.CREATE: provisioning.create_app,
-    Step.LOOK: provisioning.look_at_app,
-    Step.TEND: holding.tend_session,
-    Step.REMOVE: stopping.remove_app,
-    Step.SETTLE: settlement.settle_session,
-}
-BY_NAME = {operation.name: operation for operation in OPERATIONS}
+from tests.control_plane.fakes import Crashed, MemoryTables
+from tests.control_plane.surroundings import START, STEPS, Surroundings, request_for
 
 
 class EngineDrivers:
@@ -139,35 +98,15 @@ class AppCaller:
             raise FunctionFailed(text, exception_type=type(error).__name__, message=str(error), stack="") from error
 
 
-class Plane:
+class Plane(Surroundings):
     """One control plane with its users."""
 
     def __init__(self, engine: DurableEngine, clock: VirtualClock, caller: AppCaller, **settings: str) -> None:
+        super().__init__(clock.now, MemoryTables(), **settings)
         self.clock, self.engine, self.caller = clock, engine, caller
-        self.tables, self.azure, self.topic = MemoryTables(), FakeAzure(clock.now), FakeTopic()
-        self.entitlement, self.prices = FakeEntitlement(), FakePrices()
-        self.governance, self.environments = FakeGovernance(), FakeEnvironments()
-        self.memory = CapacityMemory(self.tables, clock.now)
         self.drivers = EngineDrivers(engine)
         self.keeps_house_every_s = 5.0
-        self.highest_cap = 0
-        self.world = World(
-            settings=parse({**ENVIRONMENT, **settings}),
-            sessions=Sessions(self.tables, clock.now, self._outlook),
-            memory=self.memory,
-            apps=self.azure,
-            environments=self.environments,
-            entitlement=self.entitlement,
-            governance=self.governance,
-            prices=self.prices,
-            topic=self.topic,
-            tokens=NamedTokens(),
-            now=clock.now,
-        )
         caller.plane = self
-
-    def _outlook(self, settings: GpuSettings) -> Outlook:
-        return outlook_of(settings, self.world.settings, self.environments, self.memory, self.prices)
 
     async def call(
         self,
@@ -181,22 +120,7 @@ class Plane:
         **parts: str,
     ) -> tuple[int, Any, dict[str, str]]:
         """Call an operation as a user; return status, body, headers (lower-case)."""
-        operation = BY_NAME[name]
-        parts = {"project": "demo", **parts}
-        if "{user}" in operation.route:
-            parts.setdefault("user", "me")
-        route = {name: value for name, value in parts.items() if f"{{{name}}}" in operation.route}
-        signed = {"authorization": f"Bearer {who}"} if who else {}
-        params = {"api-version": API_VERSION} if operation.versioned else {}
-        raw = body if isinstance(body, bytes) else (b"" if body is None else json.dumps(body).encode())
-        request = func.HttpRequest(
-            operation.method,
-            "http://127.0.0.1/api/" + operation.route.format(**route),
-            headers={**signed, **(headers or {})},
-            params={**params, **(query or {})},
-            route_params=route,
-            body=raw,
-        )
+        operation, request = request_for(who, name, body, headers=headers, query=query, **parts)
         answer = await serve_with(operation, request, self.world, self.drivers)
         text = answer.get_body()
         told = {key.lower(): value for key, value in answer.headers.items()}
@@ -270,50 +194,6 @@ class Plane:
                 with suppress(Crashed):  # a timer's run that dies is followed by the next one
                     await keeping.keep_house(self.world, self.drivers)
                 await self.settle()
-
-    def session(self, session: str) -> SessionRow:
-        return next(row for row in self.tables.rows("core", "s-", SessionRow) if row.session == session)
-
-    def shell_row(self, shell: str = "shell-one") -> ShellRow:
-        return next(row for row in self.tables.rows("core", "h-", ShellRow) if row.shell == shell)
-
-    def wakes(self) -> list[WakeRow]:
-        return list(self.tables.rows("core", "o-w-", WakeRow))
-
-    def reserved(self, project: str = "demo") -> int:
-        stored = self.world.sessions.ledger(ProjectId(project))
-        assert stored is not None
-        row: LedgerRow = stored.row
-        assert sum(row.by_type.values()) == sum(row.by_user.values())
-        return sum(row.by_type.values())
-
-    def check_invariants(self) -> None:
-        """I1, I3, I4, I5 from the rows and the truth, never from return codes."""
-        sessions = self.tables.rows("core", "s-", SessionRow)
-        assert self.reserved() == sum(row.holds for row in sessions if row.project == "demo")
-        for row in sessions:
-            assert row.holds == (1 if row.state in ("Provisioning", "Running", "Stopping") else 0)
-        waiting = {row.session for row in sessions if row.state == "Waiting"}
-        line = self.tables.rows("core", "w-", WaitRow)
-        assert {row.session for row in line} == waiting, "the line and the sessions that wait are not the same"
-        ledger = self.world.sessions.ledger(ProjectId("demo")).row
-        assert ledger.waiting == len(line), "the ledger counts another line than there is"
-        cap = self.world.sessions.settings(ProjectId("demo")).row.settings.project_cap
-        assert self.reserved() <= max(cap, self.highest_cap), "more reserved than any cap has allowed"
-        for name in {name for name, _, _ in self.azure.history}:
-            lives = sorted((begun, ended) for other, begun, ended in self.azure.history if other == name)
-            for (_, ended), (begun, _) in itertools.pairwise(lives):
-                assert ended is not None, "two apps of one session"
-                assert ended <= begun, "two apps of one session"
-        holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
-        assert set(self.azure.apps) <= holding_apps, "an app without a session that holds it"
-
-    def check_nothing_left(self) -> None:
-        """Every session Ended and settled, no app, no reservation, no wake-up."""
-        self.check_invariants()
-        assert all(row.finished for row in self.tables.rows("core", "s-", SessionRow))
-        assert self.azure.apps == {}
-        assert self.reserved() == 0
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from api.openapi import document
 from api.operations import OPERATIONS
 from shared.domain.provisioning import AppCondition
 from shared.domain.states import SessionState
-from tests.control_plane.plane import BY_NAME, Plane, plane
+from tests.control_plane.plane import Plane, plane
+from tests.control_plane.surroundings import BY_NAME
 
 UNKNOWN_SESSION = "a" * 26
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,22 +13,7 @@ from shared.domain.records import OutboxRow, SessionRow
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import Later, NoGpu, NotYet
 from shared.ports.tables import Update
-from tests.control_plane.plane import Plane, plane
-
-
-@pytest.fixture(params=[None, 20261121], ids=["exact", "as-azure"])
-def played(request):
-    """Play a story on the exact engine, and on one that does what the vendor's was measured to do."""
-
-    def play(folder: Path, story, **settings: str) -> None:
-        asyncio.run(run(folder, story, **settings))
-
-    async def run(folder: Path, story, **settings: str) -> None:
-        async with plane(folder, as_azure=request.param, **settings) as one:
-            await story(one)
-            one.check_invariants()
-
-    return play
+from tests.control_plane.plane import Plane
 
 
 async def ended(one: Plane, session: str, reason: EndReason) -> SessionRow:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.domain.admission import (
@@ -18,6 +18,7 @@ from shared.domain.admission import (
     Wait,
     Wish,
     acceptable_types,
+    admissible_type,
     after_admission,
     decide,
     free_for,
@@ -170,6 +171,12 @@ def test_a_newcomer_never_passes_one_in_line_who_could_be_admitted():
     assert isinstance(ask(book(settings(cap=2), Ledger(), [waiter(1, BOB)], at_s=60), ALICE), Admit)
 
 
+def test_a_newcomer_leaves_the_last_gpu_of_azures_quota_to_one_in_line():
+    last_one = book(settings(), Ledger(), [waiter(1, BOB)], at_s=60, T4=1)
+    assert code_of(ask(last_one, ALICE)) is ErrorCode.ENVIRONMENT_QUOTA_REACHED
+    assert isinstance(ask(book(settings(), Ledger(), [waiter(1, BOB)], at_s=60, T4=2), ALICE), Admit)
+
+
 def test_a_line_that_is_full_refuses_and_a_project_without_one_does_too():
     policy = settings(cap=1, max_length=1)
     assert code_of(ask(book(policy, reserved(BOB), [waiter(1, CAROL)]), wait=True)) is ErrorCode.LINE_FULL
@@ -276,6 +283,14 @@ uses = st.dictionaries(st.sampled_from([ALICE, BOB, CAROL]), st.floats(0, 50_000
     a100=st.integers(0, 4),
     mine=st.integers(1, 5),
 )
+@example(  # alice's first is given the type that it fell back to, which is not the one it asked for
+    waiting=[(1, BOB, (A100,)), (2, ALICE, (T4, A100)), (3, BOB, (A100,)), (4, ALICE, (A100,))],
+    used={},
+    cap=3,
+    t4=0,
+    a100=3,
+    mine=2,
+)
 def test_promoting_all_at_once_is_promoting_one_after_the_other(waiting, used, cap, t4, a100, mine):
     """One admission changes nobody's rank among those left: so the whole line may be decided in one transaction."""
     policy = settings(cap=cap, per_user=mine, t4=t4, a100=a100)
@@ -310,6 +325,45 @@ def test_the_line_is_in_the_order_of_its_rule_and_a_newcomers_place_is_where_it_
     assert with_newcomer.place_of(SessionId("nobody")) is None
     own = [one.order for one in present.line if one.user == ALICE]
     assert own == sorted(own), "a user's own sessions keep their order"
+
+
+@given(waiting=waiters, used=uses, more=uses)
+def test_a_line_that_grows_and_moves_is_the_line_that_is_made_anew(waiting, used, more):
+    line_settings = settings().line
+    shares = Shares(at=START, by_user={user: Share(seconds, 0.0) for user, seconds in used.items()})
+    after = Shares(at=START, by_user={user: Share(seconds, 1.0) for user, seconds in (used | more).items()})
+    present: list[Waiter] = []
+    grown = Line([], shares, line_settings)
+    for number, user, types in waiting:
+        present.append(waiter(number, user, *types))
+        grown = grown.joined_by(present[-1])
+
+    for line, by in ((grown, shares), (grown.under(after), after), (grown.under(shares), shares)):
+        anew = Line(present, by, line_settings)
+        assert list(line) == list(anew)
+        assert line.wanted == anew.wanted
+        for user in (ALICE, BOB, CAROL):
+            assert line.rank_of(waiter(700, user)) == anew.rank_of(waiter(700, user))
+
+
+@given(waiting=waiters, used=uses, cap=st.integers(0, 8), t4=st.integers(0, 8), a100=st.integers(0, 4))
+def test_a_promotion_passes_over_those_alone_that_cannot_be_admitted_at_their_turn(waiting, used, cap, t4, a100):
+    policy = settings(cap=cap, t4=t4, a100=a100)
+    shares = Shares(at=START, by_user={user: Share(seconds, 0.0) for user, seconds in used.items()})
+    line = [waiter(number, user, *types, lasts_s=200.0) for number, user, types in waiting]
+    present = book(policy, Ledger(shares=shares), line, at_s=450, T4=5)
+
+    ledger, grants = promotions(present)
+
+    expected = present
+    by_turn = []
+    for one in present.line:
+        gpu_type = admissible_type(expected, one)
+        if isinstance(gpu_type, GpuType) and one.until > present.now:
+            by_turn.append((one.session, gpu_type))
+            expected = after_admission(expected, gpu_type, one.user)
+    assert [(grant.waiter.session, grant.gpu_type) for grant in grants] == by_turn
+    assert ledger == expected.ledger
 
 
 def test_use_halves_in_a_half_life_and_what_is_held_adds_up_exactly():

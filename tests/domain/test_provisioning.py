@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.domain.errors import ErrorCode
-from shared.domain.provisioning import AppCondition, AppSeen, failure_seen, says_no_capacity
+from shared.domain.provisioning import AppCondition, AppSeen, failure_seen, no_capacity, nowhere, says_no_capacity
 from shared.domain.states import EndReason
 
 SHORTAGES = [
@@ -69,3 +69,11 @@ def test_an_image_whose_name_speaks_of_quota_is_an_image_that_cannot_be_pulled()
 
 def test_words_of_shortage_are_no_failure_while_there_is_hope():
     assert failure_seen(AppSeen(condition=AppCondition.REPLICA_REFUSED, detail="WorkLoad Profile Full")) is None
+
+
+def test_where_nothing_was_found_it_is_said_what_to_do_although_a_reason_was_cut_short():
+    problem = no_capacity("").problem
+    for last in (problem.message, "Azure said: Maximum Allo…"):
+        told = nowhere(problem, [("westus3/T4", problem.message), ("westus3/A100", last)]).message
+        assert told.endswith("Try again later.")
+        assert told.count("Try again later.") == 2

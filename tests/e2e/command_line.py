@@ -60,17 +60,21 @@ class CommandLine:
             words, input=data, capture_output=True, text=True, cwd=ROOT, env=self.environment, check=False, timeout=200
         )
 
-    def shell(self) -> pexpect.spawn:
-        """Open a shell at a terminal and wait until it is attached."""
-        screen = pexpect.spawn(
+    def at_terminal(self, *words: str) -> pexpect.spawn:
+        """Begin a command at a terminal."""
+        return pexpect.spawn(
             str(COMMAND),
-            ["shell"],
+            list(words),
             env=self.environment,
             cwd=str(ROOT),
             dimensions=(30, 120),
             timeout=PATIENCE_S,
             encoding="utf-8",
         )
+
+    def shell(self) -> pexpect.spawn:
+        """Open a shell at a terminal and wait until it is attached."""
+        screen = self.at_terminal("shell")
         screen.expect_exact(ATTACHED)
         return screen
 

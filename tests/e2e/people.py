@@ -38,9 +38,10 @@ class Person:
         query: Mapping[str, str] | None = None,
         version: str | None = API_VERSION,
     ) -> Answer:
-        """Call the API below `projects/{project}`; `version` None leaves the parameter out."""
+        """Call the API below `projects/{project}`, or at `/...`; `version` None leaves the parameter out."""
         params = {**({"api-version": version} if version else {}), **(query or {})}
-        url = f"{self.api}/projects/{self.project}/{path}?{urlencode(params)}"
+        place = path if path.startswith("/") else f"/projects/{self.project}/{path}".rstrip("/")
+        url = f"{self.api}{place}?{urlencode(params)}"
         signed = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return send(method, url, body, {**signed, **(headers or {})})
 
@@ -69,10 +70,20 @@ class Person:
         shell.until_state("Running")
         return shell
 
-    def sessions(self, **query: str) -> list[dict[str, Any]]:
-        answer = self.persistently("GET", "sessions", query=query)
+    def waits(self, **body: object) -> Shell:
+        """Open a shell that stands in line."""
+        shell = self.open(wait=True, **body)
+        assert shell.view()["state"] == "Waiting"
+        return shell
+
+    def reads(self, path: str, **query: str) -> Any:
+        """Return what is there to read, which must be something."""
+        answer = self.persistently("GET", path, query=query)
         assert answer.status == 200, answer.text
-        value: list[dict[str, Any]] = answer.json["value"]
+        return answer.json
+
+    def sessions(self, **query: str) -> list[dict[str, Any]]:
+        value: list[dict[str, Any]] = self.reads("sessions", **query)["value"]
         return value
 
 
@@ -93,9 +104,7 @@ class Shell:
         return f"dbg-{self.session}"
 
     def view(self) -> dict[str, Any]:
-        answer = self.owner.persistently("GET", self.path)
-        assert answer.status == 200, answer.text
-        view: dict[str, Any] = answer.json
+        view: dict[str, Any] = self.owner.reads(self.path)
         return view
 
     def close(self) -> Answer:
@@ -111,10 +120,13 @@ class Shell:
         return self.owner.persistently("POST", f"{self.path}/connect")
 
     def operation(self, kind: str = "open") -> dict[str, Any]:
-        answer = self.owner.persistently("GET", f"operations/{kind}-{self.session}")
-        assert answer.status == 200, answer.text
-        view: dict[str, Any] = answer.json
+        view: dict[str, Any] = self.owner.reads(f"operations/{kind}-{self.session}")
         return view
+
+    def explained(self) -> dict[str, Any]:
+        """Return why the session is as it is."""
+        explanation: dict[str, Any] = self.owner.reads(f"sessions/{self.session}/explain")
+        return explanation
 
     def until_state(self, *states: str, meanwhile: Callable[[], object] = lambda: None) -> dict[str, Any]:
         """Wait for one of the states, doing something between looks; an ended session ends the wait too."""

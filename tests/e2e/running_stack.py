@@ -14,6 +14,7 @@ from azure.data.tables import TableServiceClient
 from localcloud.stack import LocalCloud
 from tests.e2e.http_calls import send
 from tests.e2e.people import Person
+from tests.e2e.policies import ROOMY
 from tests.e2e.waiting import until
 
 SHORT_TIMES = {
@@ -25,11 +26,6 @@ SHORT_TIMES = {
     "DEVBOXGPU_DRIVER_GRACE_SECONDS": "2",
     "DEVBOXGPU_REPEAT_WAKE_SECONDS": "1",
 }
-ROOMY: Mapping[str, Any] = {
-    "serverlessGpuSessionsSettings": {"serverlessGpuSessionsMode": "AutoDeploy", "maxConcurrentSessionsPerProject": 50},
-    "maxConcurrentSessionsPerUser": 20,
-}
-"""What tests begin with: the defaults of time (a lease's grace of two minutes among them), and room for everybody."""
 CALLER = {name: value for name, value in os.environ.items() if not name.startswith("DEVBOXGPU_")}
 LOG_LINES = 60
 
@@ -147,13 +143,15 @@ class RunningStack:
         return [entry for entry in self.truth() if entry["name"] == app]
 
     def rows(self, first: str, behind: str) -> list[dict[str, Any]]:
-        """Return the rows of project `demo` from one key up to another, read past the app with the vendor's SDK."""
+        """Return the rows of project `demo` from one key up to another."""
+        return self.table(
+            "core", "PartitionKey eq 'demo' and RowKey ge @first and RowKey lt @behind", first=first, behind=behind
+        )
+
+    def table(self, name: str, where: str, **values: str) -> list[dict[str, Any]]:
+        """Return the rows that a filter finds, read past the app with the vendor's SDK."""
         with TableServiceClient.from_connection_string(self.endpoints["tables"]) as service:
-            found = service.get_table_client("core").query_entities(
-                "PartitionKey eq 'demo' and RowKey ge @first and RowKey lt @behind",
-                parameters={"first": first, "behind": behind},
-            )
-            return [dict(row) for row in found]
+            return [dict(row) for row in service.get_table_client(name).query_entities(where, parameters=values)]
 
     def session_row(self, session: str) -> dict[str, Any]:
         (row,) = self.rows(f"s-{session}", f"s-{session}.")
@@ -169,7 +167,9 @@ class RunningStack:
         ]
         apps = [f"app {app['name']} is there" for app in self.truth() if app["alive"] or app["deletedAt"] is None]
         counts = [f"the ledger counts {ledger[kind]}" for kind in ("by_type", "by_user") if ledger[kind] != "{}"]
-        return sessions + apps + counts
+        line = [f"{row['session']} waits in line" for row in self.rows("w-", "w.")]
+        line += [f"the ledger counts {ledger['waiting']} in line"] if ledger["waiting"] else []
+        return sessions + apps + counts + line
 
     def nothing_left(self) -> None:
         """Wait until no app, no reservation and no unfinished session is left; fail naming what is."""

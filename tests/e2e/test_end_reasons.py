@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.people import Shell
+from tests.e2e.policies import LAPSES_AT_ONCE
 from tests.e2e.waiting import until
-
-LAPSES_AT_ONCE = {"idle": {"timeoutMinutes": 30, "graceMinutes": 0}}
 
 
 def test_closing_its_last_shell_ends_the_session_and_books_its_seconds(stack, dev):

@@ -33,6 +33,18 @@ def test_a_session_that_does_not_get_ready_in_time_is_taken_down(stack, dev, fau
     assert shell.operation()["status"] == "Failed"
 
 
+def test_a_place_that_says_it_has_no_gpu_is_left_before_its_time_is_over_where_there_is_another(stack, dev):
+    stack.settings({"gpuTypes": [{"type": "T4"}, {"type": "A100", "fallback": True}], "regions": [{"name": "westus3"}]})
+    stack.capacity(gpus={"westus3": {"T4": 0}})
+
+    shell = dev.opened()
+
+    view = shell.view()
+    assert (view["gpuType"], view["attempt"]) == ("A100", 2)
+    assert [(one["gpuType"], one["code"]) for one in view["tries"]] == [("T4", "NoCapacity")]
+    shell.close()
+
+
 def test_a_container_that_does_not_start_in_time_is_taken_down(stack, dev):
     stack.capacity(startSeconds=600)
     shell = dev.open()

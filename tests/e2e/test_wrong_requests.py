@@ -55,6 +55,12 @@ def test_a_project_that_cannot_be_one_is_refused_by_name(stack, project):
         (b'{"labels": {"1bad": "x"}}', "labels"),
         (b'{"origin": {"host": "x"}}', "host"),
         (b'{"sessionName": "line\\nbreak"}', "sessionName"),
+        (b'{"session": "not-a-session"}', "session"),
+        (b'{"wait": "yes"}', "wait"),
+        (b'{"waitTimeoutSeconds": 0}', "waitTimeoutSeconds"),
+        (b'{"waitTimeoutSeconds": 86401}', "waitTimeoutSeconds"),
+        (b'{"waitTimeoutSeconds": -1}', "waitTimeoutSeconds"),
+        (b'{"image": ""}', "image"),
     ],
 )
 def test_a_body_that_is_not_valid_is_refused_and_opens_nothing(stack, dev, body, told):
@@ -75,6 +81,10 @@ def test_a_body_that_is_too_large_is_refused(stack, dev):
         ("PUT", SHELL, {"force": "true"}),
         ("GET", "sessions", {"$filter": "1 eq 1"}),
         ("GET", "gpuSettings", {"State": "Running"}),
+        ("GET", "gpuSettings", {"dryRun": "true"}),
+        ("PUT", "gpuSettings", {"view": "effective"}),
+        ("GET", "offers", {"gpuType": "T4"}),
+        ("GET", "", {"view": "effective"}),
     ],
 )
 def test_a_query_parameter_that_does_not_exist_is_refused_by_name(stack, dev, method, path, query):
