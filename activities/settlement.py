@@ -8,14 +8,12 @@ from typing import Any
 import msgspec
 
 from activities.turn import Move, Turn, take_turn
-from shared.domain.names import SessionId
+from shared.domain import names
 from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
 from shared.domain.usage import UsageRow, usage_partition, usage_rows
 from shared.ports.tables import Insert, Stored, Tables, Update
 from shared.ports.world import World
-
-END_OF_TIME_MS = 99_999_999_999_999
 
 
 def settle_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
@@ -27,9 +25,8 @@ def _settle(turn: Turn) -> Move:
     session, tables = turn.session, turn.world.sessions.tables
     ended_at = session.ended_at or turn.now
     book_usage(tables, session, ended_at)
-    tables.commit(
-        "history", f"{session.project}~{ended_at:%Y%m}", [Insert(_newest_first(ended_at, session.session), session)]
-    )
+    partition = names.history_partition(session.project, ended_at)
+    tables.commit("history", partition, [Insert(names.history_key(ended_at, session.session), session)])
     return turn.stay(0.0, settled=True)
 
 
@@ -51,7 +48,3 @@ def _book(tables: Tables, key: str, row: UsageRow) -> bool:
     if msgspec.structs.replace(stored.row, op=row.op) == row:
         return False
     return tables.commit("usage", partition, [Update(key, row, stored.etag)])
-
-
-def _newest_first(ended_at: datetime, session: SessionId) -> str:
-    return f"{END_OF_TIME_MS - int(ended_at.timestamp() * 1000):014d}-{session}"
