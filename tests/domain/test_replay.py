@@ -385,7 +385,13 @@ def test_one_that_gave_up_in_line_gives_up_again_unless_its_turn_comes_first():
 
 def test_what_lives_is_counted_until_now_and_what_held_a_place_before_is_not_asked_anew():
     lives = ran(
-        0, Ask(-3600, USERS[0], 0), START - timedelta(hours=1), stopping_at=None, ended_at=None, end_reason=None
+        0,
+        Ask(-3600, USERS[0], 0),
+        START - timedelta(hours=1),
+        active_at=None,
+        stopping_at=None,
+        ended_at=None,
+        end_reason=None,
     )
     of = record_of([lives, ran(1, Ask(60, USERS[1], 60), START)], START, START + timedelta(hours=1), "USD")
     fates = replay(of, settings(cap=2))
