@@ -125,7 +125,8 @@ def test_three_columns_and_a_sentence_are_shown(reporting: Terminal) -> None:
     assert any(line.startswith("cost") and "53.51 USD" in line and "45.00 USD" in line for line in lines)
     assert lines[-1] == (
         "Against the present settings, these would have saved 8.51 USD (5.0 GPU-hours less); "
-        "3 people would have waited longer (at most 20 min 0 s), 1 person would have been turned away, 2 people would have been stopped."
+        "3 people would have waited longer (at most 20 min 0 s), 1 person would have been turned away, "
+        "2 people would have been stopped."
     )
 
 
