@@ -9,9 +9,12 @@ from datetime import UTC, datetime, time, timedelta
 from shared.domain import names
 from shared.domain.names import ProjectId
 from shared.domain.records import SessionRow
+from shared.ports.clock import elapsed_s
 from shared.ports.sessions import Sessions, is_live
 
 MOST_SESSIONS = 20_000
+READ_FOR_S = 5.0
+"""So long older days are read; who asks waits for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,9 @@ def recorded(
 ) -> Recorded:
     """Return what is recorded of the project's sessions from `since` on: those that live, and `most` ended ones.
 
-    Where there are more, it begins at the end of the oldest that was read: from there on nothing is missing.
+    Where there are more, or storage is slow, it begins later: from there on nothing is missing.
     """
+    began_s = elapsed_s()
     live = {row.session: row for row in sessions.sessions(project) if is_live(row) or not row.finished}
     ended: list[SessionRow] = []
     for start, end in _days(since, until):
@@ -40,6 +44,8 @@ def recorded(
             kept = ended[:most]
             begins = kept[-1].ended_at or since
             return Recorded([*live.values(), *kept], begins, truncated=True)
+        if start > since and elapsed_s() - began_s > READ_FOR_S:
+            return Recorded([*live.values(), *ended], start, truncated=True)
     return Recorded([*live.values(), *ended], since, truncated=False)
 
 

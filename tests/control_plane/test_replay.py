@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import itertools
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -190,7 +191,7 @@ def test_a_locked_setting_cannot_be_tried_beyond_its_lock(played):
     played(story)
 
 
-def test_where_there_was_more_than_is_read_it_begins_later_and_says_so(played):
+def test_where_there_was_more_than_is_read_it_begins_later_and_says_so(played, monkeypatch):
     async def story(one: Plane):
         template = await one.opened()
         await one.call("alice", "CloseShell", shell="shell-one")
@@ -212,5 +213,11 @@ def test_where_there_was_more_than_is_read_it_begins_later_and_says_so(played):
         cut = recorded(one.world.sessions, project, START - timedelta(days=3), now, most=20)
         assert (len(cut.sessions), cut.truncated) == (20, True)
         assert cut.since == min(session.ended_at for session in cut.sessions)
+
+        seconds = itertools.count(step=3)
+        monkeypatch.setattr("shared.ports.history.elapsed_s", lambda: float(next(seconds)))
+        slow = recorded(one.world.sessions, project, START - timedelta(days=3), now)
+        assert (slow.since, slow.truncated) == (datetime(2026, 11, 20, tzinfo=UTC), True)
+        assert all(session.ended_at >= slow.since for session in slow.sessions)
 
     played(story)
