@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from shared.domain.billing import spans
-from shared.domain.names import SessionId, UserId
+from shared.domain.names import SessionId, UserId, waiter_order
 from shared.domain.pricing import GpuType, Rate, cost_of
 from shared.domain.records import SessionRow
 from shared.domain.states import EndReason
@@ -68,7 +68,7 @@ def record_of(
 
     `prices`: what a type costs where no session had it.
     """
-    ordered = sorted(rows, key=lambda row: (row.created_at, row.session))
+    ordered = sorted(rows, key=lambda row: waiter_order(row.created_at, row.session))
     demands = tuple(_demand_of(row, until, currency) for row in ordered)
     return Record(
         since=since,

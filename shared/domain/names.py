@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import NewType
 
 ProjectId = NewType("ProjectId", str)
@@ -101,6 +102,7 @@ def outbox_key(at_ms: int, op: str) -> str:
     return f"o-{at_ms:014d}-{op}"
 
 
+@lru_cache(maxsize=2048)
 def waiter_order(since: datetime, session: SessionId) -> str:
     """Return what sorts waiters by arrival: instants to the millisecond, then session ids."""
     return f"{int(since.timestamp() * 1000):014d}-{session}"

@@ -28,12 +28,13 @@ from shared.domain.admission import (
 )
 from shared.domain.beginning import waits_until
 from shared.domain.demand import Demand, Record
-from shared.domain.fairness import Share, Shares
+from shared.domain.fairness import Shares
 from shared.domain.fates import Fate
 from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter
 from shared.domain.names import SessionId, UserId
 from shared.domain.pricing import GpuType, cost_of, metered_seconds
+from shared.domain.replay_line import UnrankedLine, Usage
 from shared.domain.settings import Fairness, GpuSettings
 from shared.domain.states import EndReason
 from shared.domain.use import Doubt, End, Use, end_of_use
@@ -53,20 +54,14 @@ def replay(record: Record, settings: GpuSettings) -> list[Fate]:
 
 
 class _Stage:
-    """The project as it stands at one instant of the replay.
-
-    Use that fairness counts is kept by user, each as of the last change of that user's: it decays alike in one step or
-    in many, and is brought up to date for those whose turn is in question only.
-    """
+    """The project as it stands at one instant of the replay."""
 
     def __init__(self, record: Record, settings: GpuSettings) -> None:
         self._record, self._settings = record, settings
-        self._half_life = timedelta(minutes=settings.line.half_life_minutes)
         self._nobody = Line([], Shares(), settings.line)
-        self._by_use = settings.line.fairness is Fairness.FAIR_SHARE
         self._budgeted = settings.budget is not None and settings.budget.hard_stop
         self._ledger = Ledger()
-        self._shares: dict[UserId, Shares] = {}
+        self._usage = Usage(settings.line)
         self._line: dict[SessionId, tuple[Waiter, Demand]] = {}
         self._fates: dict[SessionId, Fate] = {}
         self._due: list[tuple[datetime, int, Callable[[datetime], None]]] = []
@@ -85,7 +80,7 @@ class _Stage:
     def ask(self, demand: Demand) -> None:
         """Decide over a request as the ledger's desk does."""
         at = demand.asked_at
-        book = self._book(at, demand.user)
+        book = self._book(at, (demand.user,))
         waiter = Waiter(
             session=demand.session,
             user=demand.user,
@@ -95,7 +90,7 @@ class _Stage:
         )
         match decide(book, Wish(waiter=waiter, wait=demand.waits)):
             case Admit(gpu_type=gpu_type):
-                self._keep(after_admission(book, gpu_type, demand.user, demand.session).ledger, at, demand.user)
+                self._keep(after_admission(book, gpu_type, demand.user, demand.session).ledger, at, (demand.user,))
                 self._begin(demand, gpu_type, at)
             case Wait():
                 self._line[demand.session] = (waiter, demand)
@@ -154,46 +149,37 @@ class _Stage:
 
     def _free(self, demand: Demand, gpu_type: GpuType, cost: Decimal, at: datetime) -> None:
         """Release a place, and give it on, in one."""
-        ledger = self._ledger_at(at, {demand.user}).without_one(gpu_type, demand.user)
-        self._keep(ledger.settled(demand.session, cost) if self._budgeted else ledger, at, demand.user)
+        ledger = self._ledger_at(at, (demand.user,)).without_one(gpu_type, demand.user)
+        self._keep(ledger.settled(demand.session, cost) if self._budgeted else ledger, at, (demand.user,))
         self._promote(at)
 
     def _promote(self, at: datetime) -> None:
         if not self._line:
             return
-        ledger, grants = promotions(self._book(at))
-        self._keep(ledger, at, *(grant.waiter.user for grant in grants))
+        waiters = [waiter for waiter, _ in self._line.values()]
+        among = waiters if self._settings.line.fairness is Fairness.FIFO else None
+        ledger, grants = promotions(self._book(at, {waiter.user for waiter in waiters}), among=among)
+        self._keep(ledger, at, [grant.waiter.user for grant in grants])
         for grant in grants:
             _, demand = self._line.pop(grant.waiter.session)
             self._begin(demand, grant.gpu_type, at)
 
-    def _book(self, at: datetime, *users: UserId) -> Book:
-        """Return what is decided by at this instant, with the use of those who wait and of these users."""
-        if not self._line:
-            ledger = self._ledger_at(at, users)
-            return self._opened(at, ledger, self._nobody)
-        waiters = [waiter for waiter, _ in self._line.values()]
-        ledger = self._ledger_at(at, {*users, *(waiter.user for waiter in waiters)})
-        return self._opened(at, ledger, Line(waiters, ledger.shares, self._settings.line))
-
-    def _opened(self, at: datetime, ledger: Ledger, line: Line) -> Book:
+    def _book(self, at: datetime, users: Iterable[UserId]) -> Book:
+        """Return what is decided by at this instant, with the use of these users; of the line once it is ranked."""
+        line = UnrankedLine(len(self._line), partial(self._ranked, at)) if self._line else self._nobody
         rates = self._record.rates if self._budgeted else {}
-        return Book(settings=self._settings, ledger=ledger, line=line, now=at, rates=rates)
+        return Book(settings=self._settings, ledger=self._ledger_at(at, users), line=line, now=at, rates=rates)
+
+    def _ranked(self, at: datetime) -> Line:
+        waiters = [waiter for waiter, _ in self._line.values()]
+        return Line(waiters, self._usage.at(at, {waiter.user for waiter in waiters}), self._settings.line)
 
     def _ledger_at(self, at: datetime, users: Iterable[UserId]) -> Ledger:
-        if not self._by_use:
-            return self._ledger
-        used: dict[str, Share] = {
-            user: shares.brought_to(at, self._half_life).of(user)
-            for user in users
-            if (shares := self._shares.get(user)) is not None
-        }
-        return replace(self._ledger, shares=Shares(at=at, by_user=used))
+        return replace(self._ledger, shares=self._usage.at(at, users))
 
-    def _keep(self, ledger: Ledger, at: datetime, *changed: UserId) -> None:
+    def _keep(self, ledger: Ledger, at: datetime, changed: Iterable[UserId]) -> None:
         self._ledger = ledger
-        for user in changed if self._by_use else ():
-            self._shares[user] = Shares(at=at, by_user={user: ledger.shares.of(user)})
+        self._usage.note(at, ledger.shares, changed)
 
     def _at(self, when: datetime, act: Callable[[datetime], None]) -> None:
         heappush(self._due, (when, next(self._numbers), act))
