@@ -15,17 +15,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-from shared.domain.admission import (
-    Admit,
-    Book,
-    Refuse,
-    Wait,
-    Wish,
-    acceptable_types,
-    after_admission,
-    decide,
-    promotions,
-)
+from shared.domain.admission import Admit, Book, Refuse, Wait, Wish, acceptable_types, decide, ledger_after, promotions
 from shared.domain.beginning import waits_until
 from shared.domain.demand import Demand, Record
 from shared.domain.fairness import Shares
@@ -90,7 +80,7 @@ class _Stage:
         )
         match decide(book, Wish(waiter=waiter, wait=demand.waits)):
             case Admit(gpu_type=gpu_type):
-                self._keep(after_admission(book, gpu_type, demand.user, demand.session).ledger, at, (demand.user,))
+                self._keep(ledger_after(book, gpu_type, demand.user, demand.session), at, (demand.user,))
                 self._begin(demand, gpu_type, at)
             case Wait():
                 self._line[demand.session] = (waiter, demand)
@@ -157,6 +147,7 @@ class _Stage:
         if not self._line:
             return
         waiters = [waiter for waiter, _ in self._line.values()]
+        # They came in this order: where that is the rule, nothing needs to be ranked.
         among = waiters if self._settings.line.fairness is Fairness.FIFO else None
         ledger, grants = promotions(self._book(at, {waiter.user for waiter in waiters}), among=among)
         self._keep(ledger, at, [grant.waiter.user for grant in grants])
@@ -175,7 +166,7 @@ class _Stage:
         return Line(waiters, self._usage.at(at, {waiter.user for waiter in waiters}), self._settings.line)
 
     def _ledger_at(self, at: datetime, users: Iterable[UserId]) -> Ledger:
-        return replace(self._ledger, shares=self._usage.at(at, users))
+        return replace(self._ledger, shares=self._usage.at(at, users)) if self._usage.counts else self._ledger
 
     def _keep(self, ledger: Ledger, at: datetime, changed: Iterable[UserId]) -> None:
         self._ledger = ledger

@@ -16,16 +16,17 @@ class Usage:
     """Use that fairness counts, kept by user, each as of that user's last change.
 
     It decays alike in one step or in many: so it is brought up to date for those only whose turn is in question.
+    `counts`: whether the rule of fairness goes by use at all.
     """
 
     def __init__(self, settings: LineSettings) -> None:
         self._half_life = timedelta(minutes=settings.half_life_minutes)
-        self._counts = settings.fairness is Fairness.FAIR_SHARE
+        self.counts = settings.fairness is Fairness.FAIR_SHARE
         self._by_user: dict[UserId, Shares] = {}
 
     def at(self, now: datetime, users: Iterable[UserId]) -> Shares:
         """Return the use of these users as of now; none where the rule does not go by it."""
-        known = ((user, self._by_user.get(user)) for user in users) if self._counts else ()
+        known = ((user, self._by_user.get(user)) for user in users) if self.counts else ()
         return Shares(
             at=now,
             by_user={
@@ -35,7 +36,7 @@ class Usage:
 
     def note(self, now: datetime, shares: Shares, users: Iterable[UserId]) -> None:
         """Keep what has become of these users' use in a change."""
-        if self._counts:
+        if self.counts:
             self._by_user.update((user, Shares(at=now, by_user={user: shares.of(user)})) for user in users)
 
 
