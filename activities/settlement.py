@@ -8,14 +8,12 @@ from typing import Any
 import msgspec
 
 from activities.turn import Move, Turn, take_turn
-from shared.domain.names import SessionId
+from shared.domain import names
 from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
 from shared.domain.usage import UsageRow, usage_partition, usage_rows
 from shared.ports.tables import Insert, Stored, Tables, Update
 from shared.ports.world import World
-
-END_OF_TIME_MS = 99_999_999_999_999
 
 
 def settle_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
@@ -53,9 +51,5 @@ def _book(tables: Tables, key: str, row: UsageRow) -> bool:
 
 def into_history(tables: Tables, session: SessionRow, ended_at: datetime) -> None:
     """Put an ended session into the history, newest first. A second time finds the first."""
-    key = _newest_first(ended_at, session.session)
-    tables.commit("history", f"{session.project}~{ended_at:%Y%m}", [Insert(key, session)])
-
-
-def _newest_first(ended_at: datetime, session: SessionId) -> str:
-    return f"{END_OF_TIME_MS - int(ended_at.timestamp() * 1000):014d}-{session}"
+    partition = names.history_partition(session.project, ended_at)
+    tables.commit("history", partition, [Insert(names.history_key(ended_at, session.session), session)])

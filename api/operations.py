@@ -16,11 +16,13 @@ from api import (
     opening,
     project_settings,
     projects,
+    replaying,
     sessions,
     shells,
 )
 from api.call import Call, Reply
 from api.project_wire import EffectiveSettings, ExplanationView, OfferList, ProjectList, ProjectView
+from api.replay_wire import ReplayReport, ReplayRequest
 from api.wire import (
     ConnectView,
     DecisionView,
@@ -143,6 +145,11 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=project_settings.update_settings, summary="Change some of a project's GPU settings (merge patch).",
         query=("dryRun", "runningSessions"), body=dict, body_required=True, reads_body=True,
         answers={200: GpuSettings, 201: GpuSettings},
+    ),
+    Operation(
+        name="ReplayPolicy", method="POST", route="projects/{project}/replay", who=Who.ADMIN,
+        handler=replaying.replay_policy, summary="Tell what other settings would have made of recorded demand.",
+        body=ReplayRequest, reads_body=True, answers={200: ReplayReport},
     ),
     Operation(
         name="ListOffers", method="GET", route="projects/{project}/offers", who=Who.MEMBER,

@@ -13,7 +13,7 @@ from shared.domain.effective import bounded
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.images import allowed_image
 from shared.domain.placement import environments_of
-from shared.domain.records import SessionRow, ShellRow
+from shared.domain.records import Asked, SessionRow, ShellRow
 from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports import ids
@@ -63,6 +63,7 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         shells=[call.shell],
         session_name=request.session_name,
         labels={**settings.labels, **request.labels},
+        asked=Asked(gpu_type=request.gpu_type, wait_s=request.wait_timeout_seconds),
         waits=request.wait,
         wait_until=_wait_until(request, settings, now),
         idle_timeout_s=settings.idle.timeout_minutes * 60,

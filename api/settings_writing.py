@@ -120,18 +120,19 @@ def _judged(call: Call, wanted: Wanted, present: GpuSettings) -> GpuSettings:
     """Return what the settings would be; raise Refused with all that is wrong with them, or locked."""
     settings = read_settings(wanted.onto(present), call.world.bounds)
     if isinstance(settings, list):
-        raise _refused(400, ErrorCode.INVALID_PARAMETER, "The settings are not valid", settings)
+        raise refused_for(400, ErrorCode.INVALID_PARAMETER, "The settings are not valid", settings)
     if wanted.stops_running and settings.enabled:
         message = "'runningSessions=stop' goes with a write that sets serverlessGpuSessionsMode to Disabled."
         raise Refused(400, ErrorCode.INVALID_PARAMETER, message, target="runningSessions")
     if may_break_a_lock(wanted.said, settings):
         broken = lock_problems(wanted.said, settings, call.world.governance.bounds(call.project))
         if broken:
-            raise _refused(409, ErrorCode.SETTING_LOCKED_BY_POLICY, "The settings are locked", broken)
+            raise refused_for(409, ErrorCode.SETTING_LOCKED_BY_POLICY, "The settings are locked", broken)
     return settings
 
 
-def _refused(status: int, code: ErrorCode, what: str, problems: list[Problem]) -> Refused:
+def refused_for(status: int, code: ErrorCode, what: str, problems: list[Problem]) -> Refused:
+    """Return the refusal that names all of these problems, as many as are told at once."""
     told = problems[:MOST_TOLD]
     text = "; ".join(f"{problem.target}: {problem.message}" for problem in told)
     more = f"; and {len(problems) - MOST_TOLD} more" if len(problems) > MOST_TOLD else ""

@@ -16,6 +16,8 @@ from devboxgpu.wire_opening import Operation
 OPEN_PATIENCE_S = 6.0
 """Short, because a person waits for the first word; once the session is being made, patience is longer."""
 
+REPLAY_PATIENCE_S = 20.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
@@ -119,6 +121,11 @@ class ControlPlane:
         """The settings after the patch, which is taken only if they are still those of the ETag."""
         headers = {"If-Match": etag}
         return object_in(self._calls.call("PATCH", self._settings_path(), patch, query=query, headers=headers))
+
+    def replay_policy(self, patch: Json, *, days: int) -> Json:
+        """What this merge patch of the settings would have made of the demand of the last days; nothing is written."""
+        body = {"days": days, "settings": patch}
+        return object_in(self._calls.call("POST", f"{self._project_path()}/replay", body, patience_s=REPLAY_PATIENCE_S))
 
     def _project_path(self) -> str:
         return f"/projects/{segment(self.project)}"

@@ -181,12 +181,18 @@ def promotions(
 
 def after_admission(book: Book, gpu_type: GpuType, user: UserId, session: SessionId | None = None) -> Book:
     """Return the book after one admission: ledger, what is held of the budget, what is known of Azure's quota."""
-    quota, ledger = book.quota, book.ledger.with_one(gpu_type, user, penalty=book.penalty)
+    quota, ledger = book.quota, ledger_after(book, gpu_type, user, session)
     if gpu_type in quota:
         quota = {**quota, gpu_type: quota[gpu_type] - 1}
-    if session is not None and book.hard_budget is not None:
-        ledger = ledger.authorising(session, book.first_hold(gpu_type) or Decimal(0))
     return replace(book, ledger=ledger, quota=quota)
+
+
+def ledger_after(book: Book, gpu_type: GpuType, user: UserId, session: SessionId | None) -> Ledger:
+    """Return the ledger after one admission, with what is held of a hard budget for this session."""
+    ledger = book.ledger.with_one(gpu_type, user, penalty=book.penalty)
+    if session is None or book.hard_budget is None:
+        return ledger
+    return ledger.authorising(session, book.first_hold(gpu_type) or Decimal(0))
 
 
 def refusal_at_once(settings: GpuSettings, gpu_type: GpuType) -> Problem | None:

@@ -49,12 +49,10 @@ class Ledger:
         return replace(present, month=month, spent=Decimal(0), accrued={}, alerted=())
 
     def with_one(self, gpu_type: GpuType, user: UserId, *, penalty: timedelta = timedelta(0)) -> Ledger:
-        moved = self._moved(gpu_type, user, 1)
-        return replace(moved, shares=self.shares.admitted(user, gpu_type, penalty))
+        return self._moved(gpu_type, user, 1, self.shares.admitted(user, gpu_type, penalty))
 
     def without_one(self, gpu_type: GpuType, user: UserId) -> Ledger:
-        moved = self._moved(gpu_type, user, -1)
-        return replace(moved, shares=self.shares.released(user, gpu_type))
+        return self._moved(gpu_type, user, -1, self.shares.released(user, gpu_type))
 
     def authorising(self, session: SessionId, amount: Decimal, *, accrued: Decimal = Decimal(0)) -> Ledger:
         """Return the ledger that holds so much of the budget for the session, which has cost `accrued` of it."""
@@ -84,8 +82,9 @@ class Ledger:
         known = self.held_s.get(gpu_type, [])
         return sum(known) / len(known) if len(known) >= DURATIONS_NEEDED else None
 
-    def _moved(self, gpu_type: GpuType, user: UserId, step: int) -> Ledger:
-        return replace(self, by_type=_counted(self.by_type, gpu_type, step), by_user=_counted(self.by_user, user, step))
+    def _moved(self, gpu_type: GpuType, user: UserId, step: int, shares: Shares) -> Ledger:
+        by_type, by_user = _counted(self.by_type, gpu_type, step), _counted(self.by_user, user, step)
+        return replace(self, by_type=by_type, by_user=by_user, shares=shares)
 
 
 def _counted(counts: Mapping[str, int], key: str, step: int) -> dict[str, int]:
@@ -93,4 +92,7 @@ def _counted(counts: Mapping[str, int], key: str, step: int) -> dict[str, int]:
     if number < 0:
         msg = f"the ledger would count {number} for '{key}': a reservation was released twice"
         raise ValueError(msg)
-    return {**{name: count for name, count in counts.items() if name != key}, **({key: number} if number else {})}
+    present = {**counts, key: number}
+    if not number:
+        del present[key]
+    return present

@@ -103,6 +103,13 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the request itself named; None where it left that to the project's settings."""
+
+    gpu_type: GpuType | None = None
+    wait_s: float | None = None
+
+
 class SessionRow(Row, frozen=True, kw_only=True):
     """`s-{session}`: the live session. It is the reservation (`holds`) and the truth that drivers go by."""
 
@@ -136,6 +143,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     next_gpu_type: GpuType | None = None
     registry: str | None = None
     pull_identity: str | None = None
+    asked: Asked | None = None  # None in rows of older versions: what was asked is not told from the defaults
     # in line
     waits: bool = False  # it would rather wait than be refused
     wait_until: datetime | None = None
@@ -165,6 +173,10 @@ class SessionRow(Row, frozen=True, kw_only=True):
     app_put_at: datetime | None = None
     replica_started_at: datetime | None = None
     running_at: datetime | None = None
+    # activity, as the driver saw it: when it was last, and the quiet spells of the life so far (quiet.py)
+    active_at: datetime | None = None
+    quiet: list[tuple[float, float]] = []
+    quiet_at_most_s: float | None = None
     missing_since: datetime | None = None
     stopping_at: datetime | None = None
     delete_sent_at: datetime | None = None

@@ -158,6 +158,8 @@ class FakeControlPlane:
                 return self.project.read(call)
             case "PATCH", ["gpuSettings"]:
                 return self.project.patch(call)
+            case "POST", ["replay"]:
+                return self.project.replay(call)
             case "GET", [""]:
                 return 200, self.project.view(), {}
         return None

@@ -1,4 +1,4 @@
-"""`devboxgpu project list|show|set`."""
+"""`devboxgpu project list|show|set|replay`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, TextIO
 import click
 
 from devboxgpu.commands.options import configured, endpoint_options, output_options
+from devboxgpu.commands.replay import replay
 from devboxgpu.commands.setting_options import setting_options
 
 
@@ -16,6 +17,9 @@ def project() -> None:
 
     NAME is a Dev Center project; without it the configured one is meant (DEVBOXGPU_PROJECT).
     """
+
+
+project.add_command(replay)
 
 
 @project.command("list", short_help="List your projects.")
@@ -53,7 +57,7 @@ def show_project(*, name: str | None, output: str, query: str | None, endpoint: 
 
 @project.command("set", short_help="Change a project's settings.")
 @click.argument("name", required=False)
-@setting_options
+@setting_options()
 @click.option(
     "--running",
     type=click.Choice(["keep", "stop"]),
