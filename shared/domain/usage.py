@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from shared.domain.billing import spans
 from shared.domain.names import ProjectId, SessionId, UserId
-from shared.domain.pricing import GpuType, segments
+from shared.domain.pricing import GpuType, PriceSource, segments
 from shared.domain.records import Row, SessionRow
 
 
@@ -30,6 +30,7 @@ class UsageRow(Row, frozen=True, kw_only=True):
     user_name: str = ""
     labels: dict[str, str] = {}
     rate_per_second: Decimal | None = None
+    price_source: PriceSource = PriceSource.RETAIL
     settled: bool = True
 
 
@@ -59,6 +60,7 @@ def usage_rows(session: SessionRow, until: datetime) -> Iterator[tuple[str, Usag
                     cost=piece.cost,
                     currency=span.rate.currency if span.rate else None,
                     rate_per_second=span.rate.amount_per_second if span.rate else None,
+                    price_source=span.rate.source if span.rate else PriceSource.RETAIL,
                     labels=session.labels,
                     settled=session.ended_at is not None,
                 ),
