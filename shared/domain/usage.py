@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
+
+import msgspec
 
 from shared.domain.billing import spans
 from shared.domain.names import ProjectId, SessionId, UserId
 from shared.domain.pricing import GpuType, PriceSource, segments
 from shared.domain.records import Row, SessionRow
+
+USAGE_KEYS = ("2", "{")
+"""The first key and the key after the last of a partition: keys begin with a session id."""
 
 
 class UsageRow(Row, frozen=True, kw_only=True):
@@ -28,7 +33,7 @@ class UsageRow(Row, frozen=True, kw_only=True):
     cost: Decimal | None = None
     currency: str | None = None
     user_name: str = ""
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     rate_per_second: Decimal | None = None
     price_source: PriceSource = PriceSource.RETAIL
     settled: bool = True
@@ -65,3 +70,19 @@ def usage_rows(session: SessionRow, until: datetime) -> Iterator[tuple[str, Usag
                     settled=session.ended_at is not None,
                 ),
             )
+
+
+def up_to_now(stored: Iterable[tuple[str, UsageRow]], sessions: Iterable[SessionRow], now: datetime) -> list[UsageRow]:
+    """Return the stored (key, row) pairs' rows, with what unsettled sessions have used since then put in.
+
+    The sessions must have been read before the rows: one that was settled in between is then in its rows, which stay.
+    """
+    rows = {(row.day, key): row for key, row in stored}
+    for session in sessions:
+        if session.settled:
+            continue
+        for key, row in usage_rows(session, now):
+            known = rows.get((row.day, key))
+            if known is None or (not known.settled and known.seconds <= row.seconds):
+                rows[row.day, key] = row
+    return list(rows.values())

@@ -39,6 +39,7 @@ from shared.ports.settings import parse
 from shared.ports.world import World, outlook_of
 from tests.control_plane.fakes import (
     Crashed,
+    FakeActualCost,
     FakeAzure,
     FakeEntitlement,
     FakeEnvironments,
@@ -147,6 +148,7 @@ class Plane:
         self.tables, self.azure, self.topic = MemoryTables(), FakeAzure(clock.now), FakeTopic()
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
         self.governance, self.environments = FakeGovernance(), FakeEnvironments()
+        self.actual_cost = FakeActualCost()
         self.memory = CapacityMemory(self.tables, clock.now)
         self.drivers = EngineDrivers(engine)
         self.keeps_house_every_s = 5.0
@@ -163,6 +165,7 @@ class Plane:
             topic=self.topic,
             tokens=NamedTokens(),
             now=clock.now,
+            actual_cost=self.actual_cost,
         )
         caller.plane = self
 
@@ -200,7 +203,8 @@ class Plane:
         answer = await serve_with(operation, request, self.world, self.drivers)
         text = answer.get_body()
         told = {key.lower(): value for key, value in answer.headers.items()}
-        return answer.status_code, json.loads(text) if text else None, told
+        is_json = answer.mimetype == "application/json"
+        return answer.status_code, json.loads(text) if text and is_json else text.decode() or None, told
 
     async def enable(self, project: str = "demo", *, cap: int = 4, per_user: int = 2, **more: Any) -> None:
         self.highest_cap = max(self.highest_cap, self.reserved(project) if self.highest_cap else 0)
