@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 
 from api.call import Call
@@ -12,6 +13,7 @@ from shared.domain.names import UserId
 MOST_DAYS = 400
 LARGEST_PAGE = 1000
 DEFAULT_PAGE = 100
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def wrong(name: str, rule: str) -> Refused:
@@ -74,7 +76,7 @@ def _day(call: Call, name: str) -> date | None:
 
 def _as_day(text: str) -> date | None:
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date() if len(text) == len("YYYY-MM-DD") else None  # noqa: DTZ007
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
         return None
 

@@ -15,7 +15,7 @@ import msgspec
 from shared.domain.access import Caller
 from shared.domain.governance import Governance
 from shared.domain.names import ProjectId, SessionId, UserId
-from shared.domain.pricing import GpuType, Rate
+from shared.domain.pricing import GpuType, PriceSource, Rate
 from shared.domain.provisioning import AppCondition, AppSeen, Failure
 from shared.domain.reconciliation import Actual
 from shared.domain.records import OutboxRow
@@ -270,9 +270,11 @@ class FakeGovernance:
 class FakePrices:
     def __init__(self) -> None:
         self.knows = True
+        self.source = PriceSource.RETAIL
 
     def rate(self, region: str, gpu_type: GpuType) -> Rate | None:
-        return Rate(amount_per_second=Decimal("0.000433"), currency="USD") if self.knows else None
+        rate = Rate(amount_per_second=Decimal("0.000433"), currency="USD", source=self.source)
+        return rate if self.knows else None
 
     known = rate
 
