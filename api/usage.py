@@ -101,6 +101,7 @@ def _view(question: Question, told: Report) -> UsageView:
             sessions=told.totals.sessions,
             unpriced_seconds=told.totals.unpriced_seconds,
             cost=_amount(told.totals),
+            bundled=told.totals.bundled,
         ),
     )
 
@@ -120,6 +121,7 @@ def _line(line: Line) -> UsageLine:
         sessions=line.amounts.sessions,
         cost=_amount(line.amounts),
         unpriced_seconds=line.amounts.unpriced_seconds,
+        bundled=line.amounts.bundled,
     )
 
 

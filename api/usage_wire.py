@@ -16,7 +16,8 @@ from shared.domain.usage_report import Interval
 class UsageLine(Answer, frozen=True, kw_only=True):
     """A group in an interval, with what was asked to be told apart. No `cost`: no price was known for any of it.
 
-    `estimated`: some of it belongs to sessions that are not settled.
+    `estimated`: some of it belongs to sessions that are not settled. `bundled`: some of it is at prices of the table
+    that we bring along, as the list could not be had.
     """
 
     start: date
@@ -25,6 +26,7 @@ class UsageLine(Answer, frozen=True, kw_only=True):
     sessions: int
     cost: str | None = None
     unpriced_seconds: int = 0
+    bundled: bool = False
     user: str | None = None
     user_name: str = ""
     gpu_type: GpuType | None = None
@@ -39,6 +41,7 @@ class UsageTotals(Answer, frozen=True, kw_only=True):
     sessions: int
     unpriced_seconds: int
     cost: str | None = None
+    bundled: bool = False
 
 
 class UsageView(Answer, frozen=True, kw_only=True):

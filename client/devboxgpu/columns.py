@@ -55,12 +55,13 @@ def _region(region: Json) -> str:
 
 
 def _price(offer: Json) -> str:
-    prices = [Money.read(mapping_of(region, "price"), "amountPerHour") for region in items_of(offer, "regions")]
-    known = [price for price in prices if price is not None]
+    told = [mapping_of(region, "price") for region in items_of(offer, "regions")]
+    known = [price for one in told if (price := Money.read(one, "amountPerHour")) is not None]
     if not known:
         return "unknown"
     least, most = min(known, key=lambda price: price.amount), max(known, key=lambda price: price.amount)
-    return money(least) if least == most else f"{money(least)} to {money(most)}"
+    shown = money(least) if least == most else f"{money(least)} to {money(most)}"
+    return f"{shown} (bundled)" if any(one and one.get("source") == "bundled" for one in told) else shown
 
 
 def _wait(offer: Json) -> str:

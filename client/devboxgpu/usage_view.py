@@ -86,7 +86,8 @@ def _cost(line: Json) -> str:
     if known and line.get("estimated"):
         known += " so far"
     unpriced = f"{duration(unpriced_s)} unpriced" if unpriced_s else ""
-    return ", ".join(filter(None, (known, unpriced)))
+    bundled = "at bundled prices" if line.get("bundled") else ""
+    return ", ".join(filter(None, (known, bundled, unpriced)))
 
 
 def _total(told: Json) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from shared.domain.names import UserId
-from shared.domain.pricing import CURRENCY, GpuType
+from shared.domain.pricing import CURRENCY, GpuType, PriceSource
 from shared.domain.usage import UsageRow
 
 
@@ -64,12 +64,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amounts:
-    """Sums over rows. `cost` is None where none of the seconds has a price in CURRENCY: unknown is not free."""
+    """Sums over rows. `cost` is None where none of the seconds has a price in CURRENCY: unknown is not free.
+
+    `estimated`: some of it is not settled. `bundled`: some of it is at prices of the bundled table.
+    """
 
     seconds: int
     unpriced_seconds: int
     cost: Decimal | None
     estimated: bool
+    bundled: bool
     sessions: int
 
 
@@ -117,6 +121,7 @@ def amounts_of(rows: Iterable[UsageRow]) -> Amounts:
         unpriced_seconds=sum(row.seconds for row in rows if row.cost is None or row.currency != CURRENCY),
         cost=sum(costs, Decimal("0.000000")) if costs or not rows else None,
         estimated=any(not row.settled for row in rows),
+        bundled=any(row.price_source is PriceSource.BUNDLED for row in rows),
         sessions=len({row.session for row in rows}),
     )
 

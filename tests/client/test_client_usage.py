@@ -97,7 +97,7 @@ def test_groups_have_columns_and_unknown_prices_are_said(terminal: Terminal) -> 
         {"start": "2026-11-01", "user": "a-1", "userName": "alice@demo.example", "gpuType": "T4", "label": "vision",
          "seconds": 60, "estimated": False, "sessions": 1, "unpricedSeconds": 60},
         {"start": "2026-11-01", "user": "b-2", "gpuType": "A100",
-         "seconds": 90, "estimated": True, "sessions": 1, "unpricedSeconds": 30, "cost": "0.1"},
+         "seconds": 90, "estimated": True, "sessions": 1, "unpricedSeconds": 30, "cost": "0.1", "bundled": True},
     ]  # fmt: skip
 
     shown = terminal.run("project", "usage", "--by", "total", "--group-by", "user,gpuType,label:team").stdout.decode()
@@ -109,7 +109,7 @@ def test_groups_have_columns_and_unknown_prices_are_said(terminal: Terminal) -> 
     assert [cell.strip() for cell in rows[1] if cell.strip()] == [
         *("2026-11-01 to 2026-11-21", "alice@demo.example", "T4", "vision", "1 min 0 s", "1", "1 min 0 s unpriced"),
     ]
-    assert shown.splitlines()[2].endswith("0.10 USD so far, 30 s unpriced")
+    assert shown.splitlines()[2].endswith("0.10 USD so far, at bundled prices, 30 s unpriced")
     assert "none" in shown.splitlines()[2]
 
 

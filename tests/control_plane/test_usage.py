@@ -331,6 +331,9 @@ def test_a_price_of_the_bundled_table_is_said_wherever_a_price_is_shown(tmp_path
         assert view["price"]["source"] == "bundled"
         assert one.session(view["session"]).price_source is PriceSource.BUNDLED
         assert {row.price_source for row in one.tables.rows("usage", "", UsageRow)} == {PriceSource.BUNDLED}
+        told = await usage_of(one, "alice")
+        assert told["totals"]["bundled"]
+        assert told["value"][0]["bundled"]
 
     played(tmp_path, story)
 
