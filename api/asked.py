@@ -26,7 +26,7 @@ def days_asked(call: Call) -> tuple[date, date]:
     today = call.world.now().astimezone(UTC).date()
     last = _day(call, "to") or today
     first = _day(call, "from") or last.replace(day=1)
-    _check_order(first, last)
+    _check_order(first, last, timedelta(days=MOST_DAYS - 1))
     return first, last
 
 
@@ -37,7 +37,7 @@ def instants_asked(call: Call, *, usual: timedelta) -> tuple[datetime, datetime]
     """
     end = _instant(call, "to", day_ends=True) or call.world.now() + timedelta(seconds=1)
     first = _instant(call, "from", day_ends=False) or end - usual
-    _check_order(first, end)
+    _check_order(first, end, timedelta(days=MOST_DAYS))
     return first, end
 
 
@@ -57,10 +57,10 @@ def page_size(call: Call) -> int:
     return int(text)
 
 
-def _check_order(first: date, last: date) -> None:
+def _check_order(first: date, last: date, most: timedelta) -> None:
     if first > last:
         raise wrong("from", "before 'to'")
-    if last - first >= timedelta(days=MOST_DAYS + isinstance(last, datetime)):
+    if last - first > most:
         raise wrong("from", f"at most {MOST_DAYS} days before 'to'")
 
 

@@ -22,14 +22,13 @@ def reconcile_usage(call: Call) -> Reply:
         message = "This control plane is not told whose bill to read: its operator sets DEVBOXGPU_COST_SCOPE."
         raise Refused(409, ErrorCode.COST_NOT_CONFIGURED, message)
     rows = usage_up_to_now(call.world.sessions, call.project, first, last, call.world.now())
-    counted = [row for row in rows if first <= row.day <= last]
     try:
         actual = call.world.actual_cost.by_session(call.project, first, last)
     except CostUnknown as unknown:
         message = f"What Azure has billed is not known now: {unknown}. Try again."
         again_s = ceil(unknown.retry_after_s)
         raise Refused(503, ErrorCode.SERVICE_UNAVAILABLE, message, retry_after_s=again_s) from unknown
-    told = reconcile(counted, actual)
+    told = reconcile(rows, actual)
     body = ReconciliationView(
         first=first,
         last=last,

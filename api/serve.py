@@ -59,9 +59,7 @@ def rendered(reply: Reply, request: func.HttpRequest) -> func.HttpResponse:
     client_id = request.headers.get("x-ms-client-request-id", "")
     if client_id and len(client_id) <= 128 and client_id.isascii() and client_id.isprintable():
         headers["x-ms-client-request-id"] = client_id
-    return func.HttpResponse(
-        _content(reply), status_code=reply.status, headers=headers, mimetype=reply.media_type, charset="utf-8"
-    )
+    return func.HttpResponse(_content(reply), status_code=reply.status, headers=headers, mimetype=reply.media_type)
 
 
 def _content(reply: Reply) -> bytes:

@@ -85,7 +85,8 @@ class CostManagement:
 
     def _page(self, url: str, first: date, last: date) -> CostPage:
         """Return one page. A next one is asked for as the first was: by POST, with the same question."""
-        if urlsplit(url).netloc != urlsplit(self._origin).netloc:
+        here, there = urlsplit(self._origin), urlsplit(url)
+        if (there.scheme, there.hostname) != (here.scheme, here.hostname):
             raise CostUnknown(f"the next page of the bill is said to be elsewhere: {url[:100]}")
         request = HttpRequest("POST", url, json=question(first, last))
         try:

@@ -27,6 +27,7 @@ def stored_usage(tables: Tables, project: ProjectId, first: date, last: date) ->
 
 
 def usage_up_to_now(sessions: Sessions, project: ProjectId, first: date, last: date, now: datetime) -> list[UsageRow]:
-    """Return the usage of these days, and of unsettled sessions what they have used up to `now` on any day."""
+    """Return the usage of these days, what unsettled sessions have used on them up to `now` included."""
     present = sessions.sessions(project)  # before the rows: see up_to_now
-    return up_to_now(stored_usage(sessions.tables, project, first, last), present, now)
+    rows = up_to_now(stored_usage(sessions.tables, project, first, last), present, now)
+    return [row for row in rows if first <= row.day <= last]

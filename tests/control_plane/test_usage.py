@@ -15,6 +15,7 @@ import pytest
 
 from activities.keeping import drain_outbox
 from activities.settlement import book_usage
+from api.openapi import document
 from shared.domain import names
 from shared.domain.billing import cost_so_far, seconds_so_far
 from shared.domain.events import EventType
@@ -308,6 +309,13 @@ def test_csv_has_the_lines_of_json_and_begins_no_formula(tmp_path):
         assert {record["currency"] for record in records} == {"USD"}
 
     played(tmp_path, story)
+
+
+def test_the_document_says_that_usage_may_be_csv():
+    answers = document()["paths"]["/projects/{project}/usage"]["get"]["responses"]
+
+    assert set(answers["200"]["content"]) == {"application/json", "text/csv"}
+    assert set(answers["default"]["content"]) == {"application/json"}
 
 
 @pytest.mark.parametrize(("accept", "is_csv"), [("text/csv;q=0.9, */*", True), ("application/json, text/csv", False)])

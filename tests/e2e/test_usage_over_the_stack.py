@@ -56,6 +56,8 @@ def test_what_a_session_used_is_estimated_while_it_runs_and_settles_to_its_cost(
     assert [(one["label"], one["cost"]) for one in told["value"]] == [("vision", view["cost"]["amount"])]
     records = csv.DictReader(io.StringIO(line.run("usage", "-o", "csv", "--group-by", "session").stdout))
     assert {record["session"] for record in records} == {shell.session}
+    typed = dev.call("GET", "usage", headers={"Accept": "text/csv"})
+    assert (typed.status, typed.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
     assert "1 session" in line.run("usage", "--chart").stdout
 
 
