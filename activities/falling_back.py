@@ -66,6 +66,7 @@ def move_on(turn: Turn) -> Move | LedgerMove:
         metered_s=metered_seconds(session.replica_started_at, turn.now),
         rate_per_second=session.rate_per_second,
         currency=session.currency,
+        price_source=session.price_source,
     )
     tries = [*session.tries[:-1], last]
     target = Place(session.next_region or session.regions[0], session.next_gpu_type or session.gpu_type)

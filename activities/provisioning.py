@@ -79,7 +79,9 @@ def _priced(session: SessionRow) -> tuple[str, GpuType]:
 
 def pinned_rate(rate: Rate | None) -> dict[str, Any]:
     """Return the columns that pin a price: a later change of the list does not change a session's cost (E11)."""
-    return {"rate_per_second": rate.amount_per_second, "currency": rate.currency} if rate else {}
+    if rate is None:
+        return {}
+    return {"rate_per_second": rate.amount_per_second, "currency": rate.currency, "price_source": rate.source}
 
 
 def _undo_if_too_late(turn: Turn) -> None:

@@ -21,7 +21,7 @@ from shared.domain.admission import Book
 from shared.domain.billing import cost_so_far, seconds_so_far
 from shared.domain.errors import Problem
 from shared.domain.lease import Deadline, planned_end
-from shared.domain.pricing import Rate
+from shared.domain.pricing import PriceSource, Rate
 from shared.domain.records import SessionRow, ShellRow, hold_facts
 from shared.domain.states import COUNTED, SessionState
 
@@ -40,7 +40,11 @@ def detail(problem: Problem | None) -> ErrorDetail | None:
 def price_view(rate: Rate | None) -> PriceView | None:
     if rate is None:
         return None
-    return PriceView(amount_per_hour=f"{rate.amount_per_hour:.{CENTS_OF_HOUR}f}", currency=rate.currency)
+    return PriceView(
+        amount_per_hour=f"{rate.amount_per_hour:.{CENTS_OF_HOUR}f}",
+        currency=rate.currency,
+        source=rate.source if rate.source is PriceSource.BUNDLED else None,
+    )
 
 
 def metered_so_far(row: SessionRow, now: datetime) -> int | None:

@@ -110,6 +110,24 @@ class ControlPlane:
     def get_project(self) -> Json:
         return object_in(self._calls.call("GET", self._project_path()))
 
+    def get_usage(self, query: Mapping[str, str]) -> Json:
+        """Sums over the project's usage that the caller may see, up to now."""
+        return object_in(self._calls.call("GET", f"{self._project_path()}/usage", query=query, patience_s=30))
+
+    def get_usage_csv(self, query: Mapping[str, str]) -> bytes:
+        """The same as CSV, to be handed on as it came."""
+        path, csv = f"{self._project_path()}/usage", {**query, "format": "csv"}
+        return self._calls.call("GET", path, query=csv, patience_s=30).body
+
+    def reconcile_usage(self, query: Mapping[str, str]) -> Json:
+        """Estimated cost beside what Azure has billed, session by session."""
+        path = f"{self._project_path()}/usage/reconciliation"
+        return object_in(self._calls.call("GET", path, query=query, patience_s=30))
+
+    def list_activity(self, filters: Mapping[str, str], *, limit: int) -> list[Json]:
+        """The newest changes of the project, at most so many."""
+        return self._calls.pages(f"{self._project_path()}/activity", filters, limit=limit)
+
     def get_settings(self) -> Settings:
         return _settings(self._calls.call("GET", self._settings_path()))
 

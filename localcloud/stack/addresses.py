@@ -33,6 +33,7 @@ class Addresses:
     identity: int
     dev_center: int
     prices: int
+    costs: int
     event_grid: int
     api: int
 
@@ -58,6 +59,7 @@ class Addresses:
             "identity": self.origin("identity"),
             "eventGrid": self.origin("event_grid"),
             "prices": self.origin("prices"),
+            "costs": self.origin("costs"),
             "devCenter": self.origin("dev_center"),
             "tables": self.storage,
         }

@@ -12,7 +12,7 @@ from shared.domain.errors import Problem
 from shared.domain.ledger import Ledger
 from shared.domain.line import Waiter
 from shared.domain.placement import Outlook, Place, next_place
-from shared.domain.pricing import GpuType
+from shared.domain.pricing import GpuType, PriceSource
 from shared.domain.records import SessionRow
 from shared.domain.states import EndReason, Phase, SessionState, check_transition
 
@@ -46,6 +46,7 @@ def begun(session: SessionRow, book: Book, gpu_type: GpuType, outlook: Outlook) 
         lease_grace_s=settings.idle.grace_minutes * 60,
         rate_per_second=rate.amount_per_second if rate else None,
         currency=rate.currency if rate else None,
+        price_source=rate.source if rate else PriceSource.RETAIL,
     )
 
 

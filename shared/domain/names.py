@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import NewType
 
@@ -100,6 +100,19 @@ def wakes_of_session(session: SessionId) -> tuple[str, str]:
 def outbox_key(at_ms: int, op: str) -> str:
     """Return the outbox key of an event: in order of time. Digits sort before the 'w' of wake-ups."""
     return f"o-{at_ms:014d}-{op}"
+
+
+def outbox_span(first: datetime, end: datetime) -> tuple[str, str]:
+    """Return the first key and the key after the last of the events from one instant up to, not including, another."""
+    return _outbox_time(first), _outbox_time(end)
+
+
+def _outbox_time(at: datetime) -> str:
+    return f"o-{int(at.timestamp() * 1000):014d}"
+
+
+def audit_partition(project: ProjectId, day: date) -> str:
+    return f"{project}~{day:%Y%m%d}"
 
 
 @lru_cache(maxsize=2048)

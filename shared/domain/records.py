@@ -14,7 +14,7 @@ from shared.domain.lease import Deadline, HoldFacts, ShellFacts
 from shared.domain.line import Waiter
 from shared.domain.names import ProjectId, SessionId, ShellId, UserId
 from shared.domain.placement import Place
-from shared.domain.pricing import GpuType, Rate
+from shared.domain.pricing import GpuType, PriceSource, Rate
 from shared.domain.settings import GpuSettings
 from shared.domain.states import EndReason, Phase, SessionState
 
@@ -101,6 +101,7 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     metered_s: int = 0
     rate_per_second: Decimal | None = None
     currency: str | None = None
+    price_source: PriceSource = PriceSource.RETAIL
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +188,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     # money: the rate is pinned at admission
     rate_per_second: Decimal | None = None
     currency: str | None = None
+    price_source: PriceSource = PriceSource.RETAIL
     metered_s: int | None = None
     settled: bool = False
     seq: int = 0
@@ -199,7 +201,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     def rate(self) -> Rate | None:
         if self.rate_per_second is None or self.currency is None:
             return None
-        return Rate(amount_per_second=self.rate_per_second, currency=self.currency)
+        return Rate(amount_per_second=self.rate_per_second, currency=self.currency, source=self.price_source)
 
     @property
     def tried(self) -> list[Place]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -10,8 +10,11 @@ import msgspec
 
 from shared.domain.billing import spans
 from shared.domain.names import ProjectId, SessionId, UserId
-from shared.domain.pricing import GpuType, segments
+from shared.domain.pricing import GpuType, PriceSource, segments
 from shared.domain.records import Row, SessionRow
+
+USAGE_KEYS = ("2", "{")
+"""The first key and the key after the last of a partition: keys begin with a session id."""
 
 
 class UsageRow(Row, frozen=True, kw_only=True):
@@ -32,6 +35,7 @@ class UsageRow(Row, frozen=True, kw_only=True):
     user_name: str = ""
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     rate_per_second: Decimal | None = None
+    price_source: PriceSource = PriceSource.RETAIL
     settled: bool = True
 
 
@@ -61,7 +65,24 @@ def usage_rows(session: SessionRow, until: datetime) -> Iterator[tuple[str, Usag
                     cost=piece.cost,
                     currency=span.rate.currency if span.rate else None,
                     rate_per_second=span.rate.amount_per_second if span.rate else None,
+                    price_source=span.rate.source if span.rate else PriceSource.RETAIL,
                     labels=session.labels,
                     settled=session.ended_at is not None,
                 ),
             )
+
+
+def up_to_now(stored: Iterable[tuple[str, UsageRow]], sessions: Iterable[SessionRow], now: datetime) -> list[UsageRow]:
+    """Return the stored (key, row) pairs' rows, with what unsettled sessions have used since then put in.
+
+    The sessions must have been read before the rows: one that was settled in between is then in its rows, which stay.
+    """
+    rows = {(row.day, key): row for key, row in stored}
+    for session in sessions:
+        if session.settled:
+            continue
+        for key, row in usage_rows(session, now):
+            known = rows.get((row.day, key))
+            if known is None or (not known.settled and known.seconds <= row.seconds):
+                rows[row.day, key] = row
+    return list(rows.values())

@@ -32,6 +32,8 @@ class AppSettings:
     dev_center_group: str | None
     dev_center_arm_endpoint: str
     prices_endpoint: str
+    cost_endpoint: str
+    cost_scope: str | None
     event_topic_endpoint: str | None
     event_topic_key: str | None
     platform_name: str
@@ -97,6 +99,8 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         dev_center_group=environ.get("DEVBOXGPU_DEV_CENTER_GROUP") or None,
         dev_center_arm_endpoint=environ.get("DEVBOXGPU_DEV_CENTER_ARM_ENDPOINT") or arm_endpoint,
         prices_endpoint=(environ.get("DEVBOXGPU_PRICES_ENDPOINT") or "https://prices.azure.com").rstrip("/"),
+        cost_endpoint=(environ.get("DEVBOXGPU_COST_ENDPOINT") or arm_endpoint).rstrip("/"),
+        cost_scope=(environ.get("DEVBOXGPU_COST_SCOPE") or "").strip("/") or None,
         event_topic_endpoint=environ.get("DEVBOXGPU_EVENT_TOPIC_ENDPOINT") or None,
         event_topic_key=environ.get("DEVBOXGPU_EVENT_TOPIC_KEY") or None,
         platform_name=environ.get("DEVBOXGPU_PLATFORM_NAME") or "devboxgpu",

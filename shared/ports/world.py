@@ -15,6 +15,7 @@ from shared.domain.placement import Outlook, Place, environments_of
 from shared.domain.pricing import GpuType, Rate
 from shared.domain.records import SessionRow
 from shared.domain.settings import GpuSettings, SettingsBounds
+from shared.ports.actual_cost import ActualCost, CostManagement
 from shared.ports.capacity_memory import CapacityMemory
 from shared.ports.clock import utc_now
 from shared.ports.container_apps import ContainerApps
@@ -43,6 +44,7 @@ class World:
     tokens: Tokens
     now: Callable[[], datetime]
     memory: CapacityMemory
+    actual_cost: ActualCost | None = None  # no scope is set to ask for: nothing is reconciled
 
     def environment_of(self, session: SessionRow) -> str:
         """Return the id of the environment that the session's app is in."""
@@ -109,11 +111,12 @@ def world() -> World:
     environments = AzureEnvironments(
         credential=credential, endpoint=settings.arm_endpoint, subscription_id=settings.subscription_id
     )
+    sessions = Sessions(
+        tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory, prices), settings.window
+    )
     return World(
         settings=settings,
-        sessions=Sessions(
-            tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory, prices), settings.window
-        ),
+        sessions=sessions,
         apps=AzureContainerApps(
             credential=credential,
             endpoint=settings.arm_endpoint,
@@ -127,12 +130,24 @@ def world() -> World:
         prices=prices,
         topic=_topic(settings, credential),
         now=utc_now,
+        actual_cost=_actual_cost(settings, credential, sessions),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
             audience=settings.token_audience,
             jwks_url=settings.token_jwks_url,
             tenants=settings.tenant_ids,
         ),
+    )
+
+
+def _actual_cost(settings: AppSettings, credential: TokenCredential, sessions: Sessions) -> ActualCost | None:
+    if settings.cost_scope is None:
+        return None
+    return CostManagement(
+        credential=credential,
+        endpoint=settings.cost_endpoint,
+        scope=settings.cost_scope,
+        project_of=sessions.project_of,
     )
 
 

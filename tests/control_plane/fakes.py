@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +14,12 @@ import msgspec
 
 from shared.domain.access import Caller
 from shared.domain.governance import Governance
-from shared.domain.names import ProjectId, UserId
-from shared.domain.pricing import GpuType, Rate
+from shared.domain.names import ProjectId, SessionId, UserId
+from shared.domain.pricing import GpuType, PriceSource, Rate
 from shared.domain.provisioning import AppCondition, AppSeen, Failure
+from shared.domain.reconciliation import Actual
 from shared.domain.records import OutboxRow
+from shared.ports.actual_cost import CostUnknown
 from shared.ports.container_apps import (
     Accepted,
     AppSpec,
@@ -268,11 +270,26 @@ class FakeGovernance:
 class FakePrices:
     def __init__(self) -> None:
         self.knows = True
+        self.source = PriceSource.RETAIL
 
     def rate(self, region: str, gpu_type: GpuType) -> Rate | None:
-        return Rate(amount_per_second=Decimal("0.000433"), currency="USD") if self.knows else None
+        rate = Rate(amount_per_second=Decimal("0.000433"), currency="USD", source=self.source)
+        return rate if self.knows else None
 
     known = rate
+
+
+class FakeActualCost:
+    """A bill that tests write; none is known while `away`."""
+
+    def __init__(self) -> None:
+        self.billed: dict[SessionId, Actual] = {}
+        self.away = False
+
+    def by_session(self, project: ProjectId, first: date, last: date) -> dict[SessionId, Actual]:
+        if self.away:
+            raise CostUnknown("429", retry_after_s=12.5)
+        return dict(self.billed)
 
 
 class FakeEntitlement:

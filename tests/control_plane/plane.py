@@ -124,7 +124,8 @@ class Plane(Surroundings):
         answer = await serve_with(operation, request, self.world, self.drivers)
         text = answer.get_body()
         told = {key.lower(): value for key, value in answer.headers.items()}
-        return answer.status_code, json.loads(text) if text else None, told
+        is_json = answer.mimetype == "application/json"
+        return answer.status_code, json.loads(text) if text and is_json else text.decode() or None, told
 
     async def enable(self, project: str = "demo", *, cap: int = 4, per_user: int = 2, **more: Any) -> None:
         self.highest_cap = max(self.highest_cap, self.reserved(project) if self.highest_cap else 0)

@@ -23,6 +23,7 @@ from shared.ports.settings import parse
 from shared.ports.world import World, outlook_of
 from tests.control_plane.fair_order import violations
 from tests.control_plane.fakes import (
+    FakeActualCost,
     FakeAzure,
     FakeEntitlement,
     FakeEnvironments,
@@ -94,6 +95,7 @@ class Surroundings:
         self.azure, self.topic = FakeAzure(now), FakeTopic()
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
         self.governance, self.environments = FakeGovernance(), FakeEnvironments()
+        self.actual_cost = FakeActualCost()
         self.highest_cap = 0
         self._settings = parse({**ENVIRONMENT, **settings})
         self.start_process()
@@ -113,6 +115,7 @@ class Surroundings:
             topic=self.topic,
             tokens=NamedTokens(),
             now=self.now,
+            actual_cost=self.actual_cost,
         )
 
     def _outlook(self, settings: GpuSettings) -> Outlook:

@@ -1,4 +1,4 @@
-"""`devboxgpu project list|show|set|replay`."""
+"""`devboxgpu project list|show|set|usage|activity|replay`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from typing import Any, TextIO
 import click
 
 from devboxgpu.commands.options import configured, endpoint_options, output_options
+from devboxgpu.commands.project_activity import project_activity
 from devboxgpu.commands.replay import replay
 from devboxgpu.commands.setting_options import setting_options
+from devboxgpu.commands.usage import project_usage
 
 
 @click.group(short_help="See projects and their settings; administrators change them.")
 def project() -> None:
-    """See projects, their use and settings; administrators change the settings.
+    """See projects, their use and settings; administrators change the settings, and see usage and activity of all.
 
     NAME is a Dev Center project; without it the configured one is meant (DEVBOXGPU_PROJECT).
     """
 
 
+project.add_command(project_usage)
+project.add_command(project_activity)
 project.add_command(replay)
 
 
