@@ -38,11 +38,16 @@ async def promote_lines(world: World, drivers: Drivers) -> None:
     """Admit whoever waits and could be admitted: the safety net under the promotion that each release makes itself."""
     try:
         for project in await asyncio.to_thread(world.sessions.projects_with_a_line):
-            await asyncio.to_thread(look_around, world, project)
-            await asyncio.to_thread(world.sessions.ledgers.promote, project)
+            await asyncio.to_thread(promote_line, world, project)
     except StorageUnavailable as trouble:
         log.warning("line.unsure why=%s", trouble)
     await wake_promoted(world, drivers)
+
+
+def promote_line(world: World, project: ProjectId) -> None:
+    """Admit whoever of this project waits and could be admitted, by what is known of Azure now."""
+    look_around(world, project)
+    world.sessions.ledgers.promote(project)
 
 
 def look_around(world: World, project: ProjectId) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from activities.turn import Move, Turn, take_turn
-from shared.domain.names import SessionId
 from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
 from shared.domain.usage import UsageRow, usage_partition, usage_rows
@@ -27,9 +26,8 @@ def _settle(turn: Turn) -> Move:
     session, tables = turn.session, turn.world.sessions.tables
     ended_at = session.ended_at or turn.now
     book_usage(tables, session, ended_at)
-    tables.commit(
-        "history", f"{session.project}~{ended_at:%Y%m}", [Insert(_newest_first(ended_at, session.session), session)]
-    )
+    partition, key = history_place(session, ended_at)
+    tables.commit("history", partition, [Insert(key, session)])
     return turn.stay(0.0, settled=True)
 
 
@@ -53,5 +51,7 @@ def _book(tables: Tables, key: str, row: UsageRow) -> bool:
     return tables.commit("usage", partition, [Update(key, row, stored.etag)])
 
 
-def _newest_first(ended_at: datetime, session: SessionId) -> str:
-    return f"{END_OF_TIME_MS - int(ended_at.timestamp() * 1000):014d}-{session}"
+def history_place(session: SessionRow, ended_at: datetime) -> tuple[str, str]:
+    """Return partition and key of an ended session: a month's sessions of a project, the newest first."""
+    newest_first = END_OF_TIME_MS - int(ended_at.timestamp() * 1000)
+    return f"{session.project}~{ended_at:%Y%m}", f"{newest_first:014d}-{session.session}"

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import azure.functions as func
 
 from activities.promoting import wake_promoted
+from activities.sweep_lease import start_if_overdue
+from activities.sweep_now import sweep_now
 from activities.waking import raise_wake
 from api.call import Reply
 from api.operations import Operation
 from api.serve import answer, rendered
+from api.sweeps import report_view
 from shared.ports.drivers import Drivers, DriverUnknown, DurableDrivers
 from shared.ports.world import World, world
 
@@ -22,6 +27,9 @@ log = logging.getLogger("devboxgpu.api")
 COMMANDS = ThreadPoolExecutor(2, thread_name_prefix="command")
 """Commands are decided two at a time in a process, so that the first of a crowd goes through while the last still
 waits: all at once, each would wait for all (measured: half of fifty were created in 1.4 s instead of 2.5 s)."""
+
+
+ASIDE: set[asyncio.Task[object]] = set()
 
 
 def serve_reading(operation: Operation, request: func.HttpRequest) -> func.HttpResponse:
@@ -53,4 +61,15 @@ async def _carried_out(reply: Reply, request: func.HttpRequest, drivers: Drivers
     for session in reply.wake:
         await raise_wake(ports, drivers, session)
     await wake_promoted(ports, drivers)
+    if reply.sweep is not None:
+        report = await sweep_now(ports, drivers, reply.sweep.project, dry_run=reply.sweep.dry_run)
+        reply = replace(reply, body=report_view(report))
+    _aside(start_if_overdue(ports, drivers))
     return rendered(reply, request)
+
+
+def _aside(work: Coroutine[Any, Any, object]) -> None:
+    """Let work go on that no answer waits for. The loop keeps only weak references to its tasks."""
+    task = asyncio.get_running_loop().create_task(work)
+    ASIDE.add(task)
+    task.add_done_callback(ASIDE.discard)

@@ -18,9 +18,11 @@ from api import (
     projects,
     sessions,
     shells,
+    sweeps,
 )
 from api.call import Call, Reply
 from api.project_wire import EffectiveSettings, ExplanationView, OfferList, ProjectList, ProjectView
+from api.sweeps import SweepReport
 from api.wire import (
     ConnectView,
     DecisionView,
@@ -153,6 +155,11 @@ OPERATIONS: tuple[Operation, ...] = (
         name="GetOperation", method="GET", route="projects/{project}/operations/{operation}",
         who=Who.ANYONE_SIGNED_IN, handler=sessions.get_operation, summary="Follow a long operation.",
         answers={200: OperationView},
+    ),
+    Operation(
+        name="SweepProject", commands=True, method="POST", route="projects/{project}/sweep", who=Who.OPERATOR,
+        handler=sweeps.sweep_project, summary="Compare a project's rows, apps and drivers now, and repair.",
+        query=("dryRun",), answers={200: SweepReport},
     ),
     Operation(
         name="GetHealth", method="GET", route="healthz", who=Who.ANYONE, handler=meta.get_health,

@@ -23,6 +23,12 @@ class EventType(StrEnum):
     CAP_REACHED = "DevBoxGpu.Project.CapReached"
     SETTINGS_CHANGED = "DevBoxGpu.Project.SettingsChanged"
     DRIVER_REPLACED = "DevBoxGpu.Session.DriverReplaced"
+    SESSION_IDLE_WARNING = "DevBoxGpu.Session.IdleWarning"
+    BUDGET_THRESHOLD = "DevBoxGpu.Budget.ThresholdReached"
+    ORPHAN_REMOVED = "DevBoxGpu.Sweep.OrphanRemoved"
+    SWEEP_REPAIRED = "DevBoxGpu.Sweep.Repaired"
+    OUTBOX_DEAD_LETTERED = "DevBoxGpu.Outbox.DeadLettered"
+    DEV_BOX_STOPPED = "DevBoxGpu.DevBox.StopSeen"
 
 
 PUBLISHED = frozenset(
@@ -32,6 +38,9 @@ PUBLISHED = frozenset(
         EventType.SESSION_STARTED,
         EventType.SESSION_ENDED,
         EventType.CAP_REACHED,
+        EventType.SESSION_IDLE_WARNING,
+        EventType.BUDGET_THRESHOLD,
+        EventType.ORPHAN_REMOVED,
     }
 )
 """Those that go to the customer's topic; the others are audit entries only (DESIGN.md section 7)."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 
+import msgspec
+
 from shared.domain.billing import spans
 from shared.domain.names import ProjectId, SessionId, UserId
 from shared.domain.pricing import GpuType, segments
@@ -28,7 +30,7 @@ class UsageRow(Row, frozen=True, kw_only=True):
     cost: Decimal | None = None
     currency: str | None = None
     user_name: str = ""
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     rate_per_second: Decimal | None = None
     settled: bool = True
 
