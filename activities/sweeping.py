@@ -108,9 +108,10 @@ def _retire(look: Look, page: list[Stored[SessionRow]]) -> None:
 async def sweep_books(look: Look) -> None:
     """Hold the ledger against the rows, let the line move up, raise what nobody has seen, publish what waits."""
     await asyncio.to_thread(_repair_ledger, look)
-    await _move_line(look)
+    await asyncio.to_thread(_move_line, look)
     await _raise_unseen(look)
     if not look.dry_run:
+        await wake_promoted(look.world, look.drivers)  # a repaired ledger promotes too
         await asyncio.to_thread(drain_outbox, look.world, look.project)
 
 
@@ -150,16 +151,15 @@ def _drift(look: Look) -> str:
     return "; ".join(filter(None, (drift(ledger.by_type, by_type), drift(ledger.by_user, by_user))))
 
 
-async def _move_line(look: Look) -> None:
-    book = await asyncio.to_thread(look.world.sessions.book, look.project)
+def _move_line(look: Look) -> None:
+    book = look.world.sessions.book(look.project)
     if book is None or not len(book.line):
         return
     _, grants = promotions(book)
     if grants:
         look.note(Found.LINE_MOVED, "line", f"{len(grants)} of {len(book.line)} who wait could be admitted")
     if not look.dry_run:
-        await asyncio.to_thread(promote_line, look.world, look.project)
-        await wake_promoted(look.world, look.drivers)
+        promote_line(look.world, look.project)
 
 
 async def _raise_unseen(look: Look) -> None:

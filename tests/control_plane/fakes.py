@@ -72,10 +72,15 @@ class MemoryTables:
     def scan(
         self, table: str, partition: str, keys: tuple[str, str], kind: Any, *, most: int | None = None
     ) -> list[Any]:
-        return [stored for place, stored in self.scan_all(table, keys, kind) if place == partition][:most]
+        return [stored for _, stored in self._scan(table, partition, keys, kind, None)][:most]
 
     def scan_all(
         self, table: str, keys: tuple[str, str], kind: Any, *, where: tuple[str, bool] | None = None
+    ) -> list[tuple[str, Any]]:
+        return self._scan(table, None, keys, kind, where)
+
+    def _scan(
+        self, table: str, partition: str | None, keys: tuple[str, str], kind: Any, where: tuple[str, bool] | None
     ) -> list[tuple[str, Any]]:
         self._answer()
         with self._lock:
@@ -83,6 +88,7 @@ class MemoryTables:
                 (place, value)
                 for place, value in self._rows.items()
                 if place[0] == table
+                and partition in (None, place[1])
                 and keys[0] <= place[2] < keys[1]
                 and (where is None or value[0].get(where[0]) == where[1])
             )
@@ -244,6 +250,10 @@ class FakeAzure:
     def vanish(self, app: str) -> None:
         """Delete an app behind the control plane's back."""
         self._remove(app)
+
+    def there(self) -> list[str]:
+        """Return the names of the apps that there are now."""
+        return [name for name in sorted(self.apps) if self._find(name) is not None]
 
     def _find(self, app: str) -> FakeApp | None:
         found = self.apps.get(app)

@@ -49,11 +49,13 @@ from shared.domain.records import LedgerRow, SessionRow, ShellRow, WaitRow, Wake
 from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.domain.steps import DRIVE_SESSION, RUN_SWEEP, Step, SweepStep
+from shared.domain.sweep_records import SWEEP_KEY, SWEEPS, SweepRow
 from shared.domain.sweeping import slot_of
 from shared.ports.capacity_memory import CapacityMemory
 from shared.ports.drivers import DriverState
 from shared.ports.sessions import Sessions
 from shared.ports.settings import parse
+from shared.ports.tables import Insert
 from shared.ports.world import World, outlook_of
 from tests.control_plane.fakes import (
     Crashed,
@@ -251,9 +253,17 @@ class Plane:
         given = {"id": "event-1", "source": "/subscriptions/sub", "subject": None, "time": self.clock.now(), "data": {}}
         await inbound.receive(Event(**{**given, **event}), self.world, self.drivers)
 
+    def has_been_swept(self) -> None:
+        """Let the last sweep be of just now."""
+        now = self.clock.now()
+        slot = slot_of(now, self.world.settings.sweep_every)
+        row = SweepRow(slot=slot, holder="sweep-before", started_at=now, expires_at=now, finished_at=now)
+        assert self.tables.commit("seen", SWEEPS, [Insert(SWEEP_KEY, row)])
+
     async def sweep(self) -> None:
-        """Let one sweep begin now and come to its end."""
-        await self.drivers.start_sweep(slot_of(self.clock.now(), self.world.settings.sweep_every))
+        """Let one sweep begin now, as if its slot had come, and come to its end."""
+        last = self.tables.read("seen", SWEEPS, SWEEP_KEY, SweepRow)
+        await self.drivers.start_sweep(last.row.slot + 1)
         await self.run_for(40)
 
     async def enable(self, project: str = "demo", *, cap: int = 4, per_user: int = 2, **more: Any) -> None:
@@ -362,13 +372,13 @@ class Plane:
                 assert ended is not None, "two apps of one session"
                 assert ended <= begun, "two apps of one session"
         holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
-        assert set(self.azure.apps) <= holding_apps, "an app without a session that holds it"
+        assert set(self.azure.there()) <= holding_apps, "an app without a session that holds it"
 
     def check_nothing_left(self) -> None:
         """Every session Ended and settled, no app, no reservation, no wake-up."""
         self.check_invariants()
         assert all(row.finished for row in self.tables.rows("core", "s-", SessionRow))
-        assert self.azure.apps == {}
+        assert self.azure.there() == []
         assert self.reserved() == 0
 
 
@@ -386,6 +396,7 @@ async def plane(folder: Path, *, as_azure: int | None = None, **settings: str) -
     await engine.start()
     try:
         one = Plane(engine, clock, caller, **settings)
+        one.has_been_swept()
         await one.enable()
         yield one
     finally:
