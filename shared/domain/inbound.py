@@ -5,6 +5,7 @@ Both schemas come here as one shape (DESIGN.md section 7). Unknown types and for
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def _dev_box_gone(event: Event) -> DevBoxGone:
     except msgspec.ValidationError as error:
         raise Malformed(f"data: {error}") from error
     project, user = project_id(told.project), user_id(told.user)
-    if project is None or user is None or not 0 < len(told.dev_box) <= LONGEST_NAME:
+    if project is None or user is None or not _is_name(told.dev_box):
         raise Malformed("data: project, user (an Entra object id) and devBox must be names")
     at = event.time if event.time is None or event.time.tzinfo is not None else None
     return DevBoxGone(project=project, user=user, dev_box=told.dev_box, how=DEV_BOX_EVENTS[event.type], at=at)
@@ -100,9 +101,13 @@ def _dev_box_gone(event: Event) -> DevBoxGone:
 
 def _text(event: Event, name: str) -> str:
     value = getattr(event, name)
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
-        raise Malformed(f"{name}: a text of 1 to {LONGEST_NAME} characters is needed")
+    if not isinstance(value, str) or not _is_name(value):
+        raise Malformed(f"{name}: a text of 1 to {LONGEST_NAME} printable characters is needed")
     return value
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_NAME and text.isprintable()
 
 
 def seen_key(source: object, event_id: object) -> str:
@@ -112,9 +117,8 @@ def seen_key(source: object, event_id: object) -> str:
 
 def shown(value: Any) -> str:
     """Return an event's content as it may be kept: shortened, and without what could be a secret or say who it was."""
-    return _SECRET_TEXT.sub(HIDDEN, msgspec.json.encode(_without_secrets(value, 0), enc_hook=str).decode())[
-        :LONGEST_PAYLOAD
-    ]
+    text = json.dumps(_without_secrets(value, 0), default=str, skipkeys=True)  # ASCII: half a character is storable too
+    return _SECRET_TEXT.sub(HIDDEN, text)[:LONGEST_PAYLOAD]
 
 
 def _without_secrets(value: Any, depth: int) -> Any:

@@ -50,17 +50,7 @@ class EventGridTopic:
         self._source = f"/devboxgpu/{platform_name}"
 
     def publish(self, events: Sequence[tuple[ProjectId, str, OutboxRow]]) -> None:
-        sent = [
-            CloudEvent(
-                source=f"{self._source}/projects/{project}",
-                type=event.event_type,
-                data={"project": project, **event.data},
-                id=event_id,
-                time=event.at,
-                subject=event.subject,
-            )
-            for project, event_id, event in events
-        ]
+        sent = [cloud_event(self._source, project, event_id, event) for project, event_id, event in events]
         try:
             self._client.send(sent)
         except HttpResponseError as error:
@@ -68,3 +58,15 @@ class EventGridTopic:
             raise (EventRefused if refused else TopicUnavailable)(f"the event topic said no: {error.reason}") from error
         except AzureError as error:
             raise TopicUnavailable(f"the event topic did not answer: {error}") from error
+
+
+def cloud_event(platform: str, project: ProjectId, event_id: str, event: OutboxRow) -> CloudEvent:
+    """Return an outbox entry as it is published; docs/events/ has the schemas."""
+    return CloudEvent(
+        source=f"{platform}/projects/{project}",
+        type=event.event_type,
+        data={"project": project, **event.data},
+        id=event_id,
+        time=event.at,
+        subject=event.subject,
+    )
