@@ -44,15 +44,13 @@ class EventGridTopic:
 
     def __init__(self, *, endpoint: str, key: str | None, credential: TokenCredential, platform_name: str) -> None:
         signed_in: Any = AzureKeyCredential(key) if key else credential
-        self._client = EventGridPublisherClient(
-            endpoint, signed_in, retry_total=0, connection_timeout=3, read_timeout=5
-        )
+        self._client = EventGridPublisherClient(endpoint, signed_in, connection_timeout=3, read_timeout=5)
         self._source = f"/devboxgpu/{platform_name}"
 
     def publish(self, events: Sequence[tuple[ProjectId, str, OutboxRow]]) -> None:
         sent = [cloud_event(self._source, project, event_id, event) for project, event_id, event in events]
         try:
-            self._client.send(sent)
+            self._client.send(sent, retry_total=0)  # the outbox offers again
         except HttpResponseError as error:
             refused = error.status_code in (400, 413, 422)
             raise (EventRefused if refused else TopicUnavailable)(f"the event topic said no: {error.reason}") from error
