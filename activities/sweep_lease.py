@@ -26,10 +26,10 @@ from shared.domain.sweep_records import (
     listed_partition,
 )
 from shared.domain.sweeping import (
-    begun_at,
     days_past_keeping,
     is_due,
     is_overdue,
+    lag,
     lease_of,
     may_lead,
     slot_of,
@@ -79,14 +79,15 @@ def begin_sweep(wire: dict[str, Any], world: World) -> dict[str, Any]:
     """Take the lease and return what is to be swept; nothing where another sweep has this slot."""
     slot, now, every = int(wire["slot"]), world.now(), world.settings.sweep_every
     last, holder = _last(world), sweep_instance(slot)
-    if not may_lead(last.row if last else None, holder, slot, now):
+    if not may_lead(last.row if last else None, holder, slot, now, every):
         return {"leads": False}
     began_at = last.row.started_at if last and last.row.holder == holder else now
     row = SweepRow(slot=slot, holder=holder, started_at=began_at, expires_at=now + lease_of(every))
     change = Update(last.key, row, last.etag) if last else Insert(SWEEP_KEY, row)
     if not world.sessions.tables.commit("seen", SWEEPS, [change]):
         return {"leads": False}
-    log.info("sweep.lag seconds=%.0f slot=%d", (began_at - begun_at(slot, every)).total_seconds(), slot)
+    late = lag(last.row if last else None, began_at, every)
+    log.info("sweep.lag seconds=%.0f slot=%d", late.total_seconds(), slot)
     return {
         "leads": True,
         "startedAt": began_at.isoformat(),

@@ -70,8 +70,8 @@ def begun_at(slot: int, every: timedelta) -> datetime:
 
 
 def is_due(last: SweepRow | None, now: datetime, every: timedelta) -> bool:
-    """Tell whether no sweep has begun in the present slot."""
-    return last is None or last.slot < slot_of(now, every)
+    """Tell whether no sweep has begun in the present slot. By its time: slots are others when the setting changes."""
+    return last is None or slot_of(last.started_at, every) < slot_of(now, every)
 
 
 def is_overdue(last: SweepRow | None, now: datetime, every: timedelta) -> bool:
@@ -79,13 +79,18 @@ def is_overdue(last: SweepRow | None, now: datetime, every: timedelta) -> bool:
     return last is None or now - last.started_at > OVERDUE_SLOTS * every
 
 
-def may_lead(last: SweepRow | None, holder: str, slot: int, now: datetime) -> bool:
+def may_lead(last: SweepRow | None, holder: str, slot: int, now: datetime, every: timedelta) -> bool:
     """Tell whether this sweep may go on: it holds the lease already, or nobody holds one and the slot is new."""
     if last is None:
         return True
     if last.holder == holder:
         return last.finished_at is None
-    return last.slot < slot and (last.finished_at is not None or last.expires_at <= now)
+    return slot_of(last.started_at, every) < slot and (last.finished_at is not None or last.expires_at <= now)
+
+
+def lag(last: SweepRow | None, now: datetime, every: timedelta) -> timedelta:
+    """Return how late a sweep begins that should have begun one slot after the last one: zero where it is in time."""
+    return max(timedelta(0), now - last.started_at - every) if last is not None else timedelta(0)
 
 
 def lease_of(every: timedelta) -> timedelta:

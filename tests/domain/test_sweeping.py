@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from shared.domain.sweeping import (
     is_due,
     is_overdue,
     is_past_keeping,
+    lag,
     lease_of,
     may_be_removed,
     may_lead,
@@ -91,24 +93,42 @@ def lease(**more: object) -> SweepRow:
 
 
 def test_a_sweep_is_due_once_a_slot_and_overdue_after_two_without_one():
-    slot = slot_of(NOW, FIVE)
-
     assert is_due(None, NOW, FIVE)
-    assert not is_due(lease(slot=slot), NOW, FIVE)
-    assert is_due(lease(slot=slot - 1), NOW, FIVE)
+    assert not is_due(lease(), NOW + FIVE - timedelta(seconds=1), FIVE)
+    assert is_due(lease(), NOW + FIVE, FIVE)
     assert not is_overdue(lease(), NOW + 2 * FIVE, FIVE)
     assert is_overdue(lease(), NOW + 2 * FIVE + timedelta(seconds=1), FIVE)
     assert is_overdue(None, NOW, FIVE)
 
 
+@given(spans, spans)
+def test_another_interval_never_silences_the_sweep(before, after):
+    """Numbers of slots are of one interval only: five seconds number them sixty times as high as five minutes."""
+    last = lease(slot=slot_of(NOW, before), started_at=NOW)
+
+    assert is_due(last, NOW + after, after)
+    slot = slot_of(NOW + after, after)
+    assert may_lead(msgspec.structs.replace(last, finished_at=NOW), f"sweep-{slot}", slot, NOW + after, after)
+
+
 def test_one_sweep_leads_at_a_time_and_the_next_slot_takes_over_from_a_dead_one():
-    assert may_lead(None, "sweep-5", 5, NOW)
-    assert may_lead(lease(), "sweep-5", 5, NOW), "its own first step, repeated"
-    assert not may_lead(lease(finished_at=NOW), "sweep-5", 5, NOW), "this slot is done"
-    assert not may_lead(lease(), "sweep-6", 6, NOW)
-    assert may_lead(lease(finished_at=NOW), "sweep-6", 6, NOW)
-    assert may_lead(lease(), "sweep-6", 6, NOW + lease_of(FIVE))
-    assert not may_lead(lease(finished_at=NOW), "sweep-4", 4, NOW), "a late one of an earlier slot"
+    slot = slot_of(NOW, FIVE)
+    here, there = f"sweep-{slot}", f"sweep-{slot + 1}"
+    last, done = lease(slot=slot, holder=here), lease(slot=slot, holder=here, finished_at=NOW)
+
+    assert may_lead(None, here, slot, NOW, FIVE)
+    assert may_lead(last, here, slot, NOW, FIVE), "its own first step, repeated"
+    assert not may_lead(done, here, slot, NOW, FIVE), "this slot is done"
+    assert not may_lead(last, there, slot + 1, NOW, FIVE)
+    assert may_lead(done, there, slot + 1, NOW, FIVE)
+    assert may_lead(last, there, slot + 1, NOW + lease_of(FIVE), FIVE)
+    assert not may_lead(done, "sweep-1", slot - 1, NOW, FIVE), "a late one of an earlier slot"
+
+
+def test_a_sweep_is_late_by_what_is_over_a_slot_since_the_last_one():
+    assert lag(lease(), NOW + FIVE, FIVE) == timedelta(0)
+    assert lag(lease(), NOW + 7 * FIVE, FIVE) == 6 * FIVE
+    assert lag(None, NOW, FIVE) == timedelta(0)
 
 
 @pytest.mark.parametrize("minutes", [1, 5, 15, 60])
