@@ -125,10 +125,12 @@ class AzureTables:
     def _query(
         self, table: str, where: str, values: dict[str, Any], kind: type[R], most: int | None = None
     ) -> list[tuple[str, Stored[R]]]:
-        found = islice(self._clients[table].query_entities(where, parameters=values, results_per_page=most), most)
+        found = self._clients[table].query_entities(
+            where, parameters=values, results_per_page=most, select=["PartitionKey", "RowKey", *kind.__struct_fields__]
+        )
         return [
             (entity["PartitionKey"], Stored(entity["RowKey"], from_entity(entity, kind), str(entity.metadata["etag"])))
-            for entity in found
+            for entity in islice(found, most)
         ]
 
 

@@ -58,7 +58,7 @@ class EventGridTopic:
             raise TopicUnavailable(f"the event topic did not answer: {error}") from error
 
 
-def cloud_event(platform: str, project: ProjectId, event_id: str, event: OutboxRow) -> CloudEvent:
+def cloud_event(platform: str, project: ProjectId, event_id: str, event: OutboxRow) -> CloudEvent[dict[str, object]]:
     """Return an outbox entry as it is published; docs/events/ has the schemas."""
     return CloudEvent(
         source=f"{platform}/projects/{project}",
