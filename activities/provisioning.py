@@ -32,7 +32,17 @@ from shared.domain.provisioning import (
 from shared.domain.records import SessionRow
 from shared.domain.states import Phase, SessionState
 from shared.ports.clock import elapsed_s
-from shared.ports.container_apps import Accepted, AppSpec, ArmUnknown, Gone, GpuProved, Later, NoGpu
+from shared.ports.container_apps import (
+    PLATFORM_TAG,
+    PROJECT_TAG,
+    Accepted,
+    AppSpec,
+    ArmUnknown,
+    Gone,
+    GpuProved,
+    Later,
+    NoGpu,
+)
 from shared.ports.world import World
 
 PROVISIONING = frozenset({SessionState.PROVISIONING})
@@ -108,9 +118,9 @@ def app_spec(world: World, session: SessionRow) -> AppSpec:
         pull_identity=session.pull_identity,
         tags={
             "devboxgpu-session": session.session,
-            "devboxgpu-project": session.project,
+            PROJECT_TAG: session.project,
             "devboxgpu-owner": session.user,
-            "devboxgpu-control-plane": world.settings.platform_name,
+            PLATFORM_TAG: world.settings.platform_name,
             "devboxgpu-expires": expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
     )

@@ -72,6 +72,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SweepWanted:
+    """A sweep of one project, whose report is to be the answer's body: it asks the engine, which handlers do not."""
+
+    project: ProjectId
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """An answer, and what the durable engine is asked to do once the rows are written.
 
@@ -84,6 +92,7 @@ class Reply:
     media_type: str = "application/json"
     start: Drive | None = None
     wake: tuple[SessionRow, ...] = ()
+    sweep: SweepWanted | None = None
 
 
 G = TypeVar("G")

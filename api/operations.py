@@ -21,11 +21,13 @@ from api import (
     replaying,
     sessions,
     shells,
+    sweeps,
     usage,
 )
 from api.call import Call, Reply
 from api.project_wire import EffectiveSettings, ExplanationView, OfferList, ProjectList, ProjectView
 from api.replay_wire import ReplayReport, ReplayRequest
+from api.sweeps import SweepReport
 from api.usage_wire import ActivityList, ReconciliationView, UsageView
 from api.wire import (
     ConnectView,
@@ -182,6 +184,11 @@ OPERATIONS: tuple[Operation, ...] = (
         name="GetOperation", method="GET", route="projects/{project}/operations/{operation}",
         who=Who.ANYONE_SIGNED_IN, handler=sessions.get_operation, summary="Follow a long operation.",
         answers={200: OperationView},
+    ),
+    Operation(
+        name="SweepProject", commands=True, method="POST", route="projects/{project}/sweep", who=Who.OPERATOR,
+        handler=sweeps.sweep_project, summary="Compare a project's rows, apps and drivers now, and repair.",
+        query=("dryRun",), answers={200: SweepReport},
     ),
     Operation(
         name="GetHealth", method="GET", route="healthz", who=Who.ANYONE, handler=meta.get_health,

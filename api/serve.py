@@ -142,6 +142,7 @@ def _authorise(operation: Operation, call: Call) -> None:
     standing = Standing(
         is_self=call.user == caller.user,
         is_administrator=call.administers,
+        is_operator=caller.is_operator,
         is_member=call.world.entitlement.has_dev_box(call.project, caller.user) if member else call.administers,
     )
     if may(operation.who, standing):

@@ -22,7 +22,8 @@ from shared.domain.billing import cost_so_far, seconds_so_far
 from shared.domain.records import SessionRow
 from shared.ports.container_apps import Accepted, Gone, Later
 from tests.control_plane.fakes import FakeAzure
-from tests.control_plane.plane import START, Plane, plane
+from tests.control_plane.plane import Plane, plane
+from tests.control_plane.surroundings import START
 
 MONTH = timedelta(days=30)
 PEOPLE = ("alice", "bob", "carol")

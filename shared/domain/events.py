@@ -26,6 +26,10 @@ class EventType(StrEnum):
     CAP_REACHED = "DevBoxGpu.Project.CapReached"
     SETTINGS_CHANGED = "DevBoxGpu.Project.SettingsChanged"
     DRIVER_REPLACED = "DevBoxGpu.Session.DriverReplaced"
+    ORPHAN_REMOVED = "DevBoxGpu.Sweep.OrphanRemoved"
+    SWEEP_REPAIRED = "DevBoxGpu.Sweep.Repaired"
+    OUTBOX_DEAD_LETTERED = "DevBoxGpu.Outbox.DeadLettered"
+    DEV_BOX_STOPPED = "DevBoxGpu.DevBox.StopSeen"
 
 
 PUBLISHED = frozenset(
@@ -37,6 +41,7 @@ PUBLISHED = frozenset(
         EventType.CAP_REACHED,
         EventType.SESSION_IDLE_WARNING,
         EventType.BUDGET_THRESHOLD,
+        EventType.ORPHAN_REMOVED,
     }
 )
 """Those that go to the customer's topic; the others are audit entries only (DESIGN.md section 7)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -62,6 +62,14 @@ class Ledger:
     def accruing(self, costs: Mapping[str, Decimal]) -> Ledger:
         """Return the ledger with what these running sessions have cost this month so far."""
         return replace(self, accrued={**self.accrued, **costs})
+
+    def holding_only(self, sessions: Collection[str]) -> Ledger:
+        """Return the ledger with money held for these sessions only."""
+        return replace(
+            self,
+            accrued={one: amount for one, amount in self.accrued.items() if one in sessions},
+            authorised={one: amount for one, amount in self.authorised.items() if one in sessions},
+        )
 
     def settled(self, session: SessionId, cost: Decimal) -> Ledger:
         """Return the ledger after the session has ended: what it cost is spent, and nothing is held for it any more."""

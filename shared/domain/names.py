@@ -70,6 +70,11 @@ def wake_name(epoch: int, number: int) -> str:
     return f"wake-{epoch}-{number}"
 
 
+def sweep_instance(slot: int) -> str:
+    """Return the orchestration id of a slot's sweep: two that start it make one."""
+    return f"sweep-{slot}"
+
+
 SETTINGS_KEY = "p"
 LEDGER_KEY = "q"
 

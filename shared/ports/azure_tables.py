@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,10 +53,12 @@ class AzureTables:
     def read(self, table: str, partition: str, key: str, kind: type[R]) -> Stored[R] | None:
         return _patiently(lambda: self._read(table, partition, key, kind))
 
-    def scan(self, table: str, partition: str, keys: tuple[str, str], kind: type[R]) -> list[Stored[R]]:
+    def scan(
+        self, table: str, partition: str, keys: tuple[str, str], kind: type[R], *, most: int | None = None
+    ) -> list[Stored[R]]:
         where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end"
         values = {"partition": partition, "first": keys[0], "end": keys[1]}
-        return [stored for _, stored in _patiently(lambda: self._query(table, where, values, kind))]
+        return [stored for _, stored in _patiently(lambda: self._query(table, where, values, kind, most))]
 
     def scan_all(
         self, table: str, keys: tuple[str, str], kind: type[R], *, where: tuple[str, bool] | None = None
@@ -119,11 +122,15 @@ class AzureTables:
             return None
         return Stored(key, from_entity(entity, kind), str(entity.metadata["etag"]))
 
-    def _query(self, table: str, where: str, values: dict[str, Any], kind: type[R]) -> list[tuple[str, Stored[R]]]:
-        found = self._clients[table].query_entities(where, parameters=values)
+    def _query(
+        self, table: str, where: str, values: dict[str, Any], kind: type[R], most: int | None = None
+    ) -> list[tuple[str, Stored[R]]]:
+        found = self._clients[table].query_entities(
+            where, parameters=values, results_per_page=most, select=["PartitionKey", "RowKey", *kind.__struct_fields__]
+        )
         return [
             (entity["PartitionKey"], Stored(entity["RowKey"], from_entity(entity, kind), str(entity.metadata["etag"])))
-            for entity in found
+            for entity in islice(found, most)
         ]
 
 

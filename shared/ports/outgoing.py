@@ -50,8 +50,18 @@ def bounds_facts(bounds: Governance) -> dict[str, object]:
 
 
 def outbox_entry(
-    event_type: EventType, subject: str, data: dict[str, object], actor: str, at: datetime, *, seq: int = 0
+    event_type: EventType,
+    subject: str,
+    data: dict[str, object],
+    actor: str,
+    at: datetime,
+    *,
+    seq: int = 0,
+    op: str | None = None,
 ) -> Insert:
-    """Return an event and audit entry for the transaction of the change that it tells of."""
+    """Return an event and audit entry for the transaction of the change that it tells of.
+
+    `op` names it where the change has no row of ours: made again with the same name and instant, it is the same entry.
+    """
     row = OutboxRow(event_type=event_type, subject=subject, at=at, data=data, actor=actor, seq=seq)
-    return Insert(names.outbox_key(int(at.timestamp() * 1000), ids.new_op()), row)
+    return Insert(names.outbox_key(int(at.timestamp() * 1000), op or ids.new_op()), row)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 
 from azure.core.credentials import TokenCredential
@@ -23,10 +23,14 @@ from shared.ports.entitlement import Entitlement
 from shared.ports.environments import Environments
 from shared.ports.event_topic import EventGridTopic, EventTopic, NoTopic
 from shared.ports.governance import ArmGovernance, DevCenterGovernance, NoGovernance
+from shared.ports.pace import Pace
 from shared.ports.prices import Prices
 from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
 from shared.ports.tokens import Tokens
+
+SWEEP_CHECK_EVERY = timedelta(minutes=1)
+"""How often a process looks, on the occasion of a call, whether the sweep is overdue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class World:
     now: Callable[[], datetime]
     memory: CapacityMemory
     actual_cost: ActualCost | None = None  # no scope is set to ask for: nothing is reconciled
+    sweep_check: Pace = field(default_factory=lambda: Pace(SWEEP_CHECK_EVERY))
 
     def environment_of(self, session: SessionRow) -> str:
         """Return the id of the environment that the session's app is in."""

@@ -19,9 +19,11 @@ from shared.domain.pricing import GpuType, PriceSource, Rate
 from shared.domain.provisioning import AppCondition, AppSeen, Failure
 from shared.domain.reconciliation import Actual
 from shared.domain.records import OutboxRow
+from shared.domain.sweeping import ListedApp
 from shared.ports.actual_cost import CostUnknown
 from shared.ports.container_apps import (
     Accepted,
+    AppPage,
     AppSpec,
     ArmUnknown,
     Gone,
@@ -32,6 +34,7 @@ from shared.ports.container_apps import (
     WayIn,
 )
 from shared.ports.environments import EnvironmentFacts, EnvironmentUnknown
+from shared.ports.event_topic import EventRefused, TopicUnavailable
 from shared.ports.governance import GovernanceUnknown
 from shared.ports.rows import from_entity, to_entity
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored
@@ -68,11 +71,18 @@ class MemoryTables:
             found = self._rows.get((table, partition, key))
         return Stored(key, from_entity(found[0], kind), found[1]) if found else None
 
-    def scan(self, table: str, partition: str, keys: tuple[str, str], kind: Any) -> list[Any]:
-        return [stored for place, stored in self.scan_all(table, keys, kind) if place == partition]
+    def scan(
+        self, table: str, partition: str, keys: tuple[str, str], kind: Any, *, most: int | None = None
+    ) -> list[Any]:
+        return [stored for _, stored in self._scan(table, partition, keys, kind, None)][:most]
 
     def scan_all(
         self, table: str, keys: tuple[str, str], kind: Any, *, where: tuple[str, bool] | None = None
+    ) -> list[tuple[str, Any]]:
+        return self._scan(table, None, keys, kind, where)
+
+    def _scan(
+        self, table: str, partition: str | None, keys: tuple[str, str], kind: Any, where: tuple[str, bool] | None
     ) -> list[tuple[str, Any]]:
         self._answer()
         with self._lock:
@@ -80,6 +90,7 @@ class MemoryTables:
                 (place, value)
                 for place, value in self._rows.items()
                 if place[0] == table
+                and partition in (None, place[1])
                 and keys[0] <= place[2] < keys[1]
                 and (where is None or value[0].get(where[0]) == where[1])
             )
@@ -157,6 +168,9 @@ class FakeAzure:
     system_log: str = ""
     no_gpu_in: frozenset[tuple[str, str]] = frozenset()
     puts: int = 0
+    page_size: int = 20
+    list_fails_on_page: int | None = None
+    listings: int = 0
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
         self.puts += 1
@@ -195,6 +209,28 @@ class FakeAzure:
             found.deleting_until = self.now() + self.delete_takes
         return Accepted()
 
+    def list_apps(self, platform: str, page: str | None = None) -> AppPage:
+        number = int(page or 1)
+        self.listings += 1
+        if number == self.list_fails_on_page:
+            raise ArmUnknown("500 while listing", retry_after_s=2)
+        ours = [
+            app
+            for name in sorted(self.apps)
+            if (app := self._find(name)) is not None and app.spec.tags.get("devboxgpu-control-plane") == platform
+        ]
+        shown = ours[(number - 1) * self.page_size : number * self.page_size]
+        listed = [
+            ListedApp(
+                name=app.spec.name,
+                project=app.spec.tags.get("devboxgpu-project"),
+                created_at=app.created_at,
+                deleting=app.deleting_until is not None,
+            )
+            for app in shown
+        ]
+        return AppPage(listed, str(number + 1) if len(ours) > number * self.page_size else None)
+
     def surely_gone(self, app: str, environment_id: str) -> bool:
         if self.unknown_looks:
             self.unknown_looks -= 1
@@ -216,6 +252,10 @@ class FakeAzure:
     def vanish(self, app: str) -> None:
         """Delete an app behind the control plane's back."""
         self._remove(app)
+
+    def there(self) -> list[str]:
+        """Return the names of the apps that there are now."""
+        return [name for name in sorted(self.apps) if self._find(name) is not None]
 
     def _find(self, app: str) -> FakeApp | None:
         found = self.apps.get(app)
@@ -321,10 +361,21 @@ class FakeEntitlement:
 
 
 class FakeTopic:
+    """A topic that takes events, but for those that a test has it refuse (`refuses`) or leave unanswered (`away`)."""
+
     def __init__(self) -> None:
         self.published: list[tuple[ProjectId, str, OutboxRow]] = []
+        self.away = False
+        self.refuses: Callable[[OutboxRow], bool] = lambda _: False
+        self.chokes_on: Callable[[OutboxRow], bool] = lambda _: False
+        self.calls = 0
 
     def publish(self, events: Sequence[tuple[ProjectId, str, OutboxRow]]) -> None:
+        self.calls += 1
+        if self.away or any(self.chokes_on(row) for _, _, row in events):
+            raise TopicUnavailable("503")
+        if any(self.refuses(row) for _, _, row in events):
+            raise EventRefused("400")
         self.published += [(project, event_id, msgspec.structs.replace(row)) for project, event_id, row in events]
 
 

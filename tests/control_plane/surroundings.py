@@ -158,14 +158,14 @@ class Surroundings:
                 assert ended is not None, "two apps of one session"
                 assert ended <= begun, "two apps of one session"
         holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
-        assert set(self.azure.apps) <= holding_apps, "an app without a session that holds it"
+        assert set(self.azure.there()) <= holding_apps, "an app without a session that holds it"
 
     def check_nothing_left(self) -> None:
         """Every session Ended and settled, no app, no reservation, no wake-up, and all in the order that is fair."""
         self.check_invariants()
         self.check_fair_order()
         assert all(row.finished for row in self.tables.rows("core", "s-", SessionRow))
-        assert self.azure.apps == {}
+        assert self.azure.there() == []
         assert self.reserved() == 0
 
     def audit(self) -> list[OutboxRow]:

@@ -180,6 +180,18 @@ def test_a_scan_of_all_partitions_finds_only_what_has_the_wanted_value(tables, p
     assert [place for place, _ in found if place in (partition, other)] == [other]
 
 
+def test_a_scan_of_so_many_rows_returns_the_first_of_them(tables, partition):
+    assert tables.commit("core", partition, [Insert(f"k{number}", ledger(number)) for number in range(5)])
+
+    def keys(first: str, most: int | None) -> list[str]:
+        return [stored.key for stored in tables.scan("core", partition, (first, "l"), LedgerRow, most=most)]
+
+    assert keys("k", 2) == ["k0", "k1"]
+    assert keys("k1.", 2) == ["k2", "k3"]
+    assert keys("k1.", None) == ["k2", "k3", "k4"]
+    assert keys("k4.", 2) == []
+
+
 def session_row(settled: bool, at: datetime) -> SessionRow:
     return SessionRow(
         project="demo",
