@@ -27,11 +27,15 @@ from api.operations import OPERATIONS, Operation
 from orchestrators.session import drive_session
 from shared.domain.steps import DRIVE_SESSION, Step
 from shared.ports.drivers import DurableDrivers
+from shared.ports.rows import know_types
 from shared.ports.world import world
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are told apart by their tokens: api/serve.py
 logging.getLogger("azure").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", "Potential duplicate Task completion")  # a wake-up raised twice is expected
+
+
+know_types()
 
 
 def operation(entry: Operation) -> None:
