@@ -33,13 +33,20 @@ from orchestrators.session import drive_session
 from orchestrators.sweep import run_sweep
 from shared.domain.steps import DRIVE_SESSION, RUN_SWEEP, Step, SweepStep
 from shared.ports.drivers import DurableDrivers
+<<<<<<< HEAD
 from shared.ports.inbound_events import read_event, take_any_time
+=======
+from shared.ports.rows import know_types
+>>>>>>> main
 from shared.ports.world import world
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are told apart by their tokens: api/serve.py
 logging.getLogger("azure").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", "Potential duplicate Task completion")  # a wake-up raised twice is expected
 take_any_time()
+
+
+know_types()
 
 
 def operation(entry: Operation) -> None:

@@ -23,6 +23,7 @@ from shared.ports.book_keeping import SLICE, BookKeeper
 from shared.ports.clock import elapsed_s, utc_now, wait
 from shared.ports.ledger_desk import LedgerDesk
 from shared.ports.outgoing import CONTROL_PLANE, bounds_facts, outbox_entry
+from shared.ports.rows import know_types
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
 CORE = "core"
@@ -56,6 +57,7 @@ class Sessions:
         outlook: Callable[[GpuSettings], Outlook] | None = None,
         slice_: timedelta = SLICE,
     ) -> None:
+        know_types()
         self.tables, self._now = tables, now
         self._books = BookKeeper(tables, now, outlook, slice_)
         self.ledgers = LedgerDesk(self._books)

@@ -194,7 +194,9 @@ def _hold_to_account(stack: RunningStack) -> None:
     """Hold every session to one app at most, and its metered time to what really ran (I3, I7)."""
     truth = stack.truth()
     apps = {entry["name"]: entry for entry in truth}
-    assert len(apps) == len(truth), "an app was made twice"
+    twice = [entry for entry in truth if entry is not apps[entry["name"]]]
+    told = {row["session"]: (row["region"], row["tries"]) for row in stack.rows("s-", "s.")}
+    assert not twice, [(entry["name"], entry["region"], told.get(entry["name"][4:])) for entry in twice]
     for row in stack.rows("s-", "s."):
         app = apps.pop(f"dbg-{row['session']}", None)
         ran_s = app["gpuSeconds"] if app else 0.0

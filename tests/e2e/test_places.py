@@ -55,13 +55,13 @@ def test_a_region_without_a_gpu_is_left_for_the_next_and_tried_last_by_others(st
     assert operation["status"] == "Succeeded"
     assert tried(view) == tried(operation) == [(FIRST, "T4", "NoCapacity")]
     assert [entry["region"] for entry in stack.truth_of(shell.app)] == [FIRST, SECOND]
-    assert short_regions(dev) == [FIRST]
+    assert FIRST in short_regions(dev)
     other = somebody().opened()
     assert (other.view()["region"], other.view()["attempt"]) == (SECOND, 1)
     end(other)
     end(shell)
     opened_there(dev, FIRST)
-    assert short_regions(dev) == []
+    assert FIRST not in short_regions(dev)
 
 
 def test_where_no_region_has_a_gpu_the_error_lists_every_try(stack, dev):
