@@ -33,11 +33,8 @@ from orchestrators.session import drive_session
 from orchestrators.sweep import run_sweep
 from shared.domain.steps import DRIVE_SESSION, RUN_SWEEP, Step, SweepStep
 from shared.ports.drivers import DurableDrivers
-<<<<<<< HEAD
 from shared.ports.inbound_events import read_event, take_any_time
-=======
 from shared.ports.rows import know_types
->>>>>>> main
 from shared.ports.world import world
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are told apart by their tokens: api/serve.py
