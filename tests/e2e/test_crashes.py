@@ -195,7 +195,7 @@ def _hold_to_account(stack: RunningStack) -> None:
     truth = stack.truth()
     apps = {entry["name"]: entry for entry in truth}
     twice = [entry for entry in truth if entry is not apps[entry["name"]]]
-    told = {row["session"]: (row["region"], row["tries"]) for row in stack.rows("s-", "s.")}
+    told = {row["session"]: (row.get("region"), row.get("tries")) for row in stack.rows("s-", "s.")}
     assert not twice, [(entry["name"], entry["region"], told.get(entry["name"][4:])) for entry in twice]
     for row in stack.rows("s-", "s."):
         app = apps.pop(f"dbg-{row['session']}", None)
