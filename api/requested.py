@@ -22,8 +22,7 @@ from shared.ports.environments import EnvironmentUnknown
 
 def settings_that_hold(call: Call) -> GpuSettings:
     """Return the project's settings within Dev Center's bounds, a moment old at most. Raise GovernanceUnknown."""
-    stored = call.world.sessions.recent_settings(call.project)
-    settings = stored.row.settings if stored else GpuSettings()
+    settings = call.world.sessions.recent_policy(call.project)
     bounds = call.world.governance.bounds(call.project)
     call.world.sessions.hold_bounds(call.project, bounds)
     return bounded(settings, bounds)

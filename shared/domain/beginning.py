@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -70,12 +70,6 @@ def given_up(session: SessionRow, reason: EndReason, problem: Problem | None, no
         metered_s=0,
         phase=None,
     )
-
-
-def waits_until(asked_s: float | None, book: Book, created_at: datetime) -> datetime:
-    """Return when a session gives up its place in line: what it asked, within what the project allows."""
-    allowed_s = book.settings.line.timeout_minutes * 60
-    return created_at + timedelta(seconds=allowed_s if asked_s is None else min(asked_s, allowed_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
