@@ -12,7 +12,6 @@ from typing import Any
 from activities.waking import raise_wake
 from shared.domain.names import ProjectId
 from shared.domain.placement import environments_of
-from shared.domain.settings import GpuSettings
 from shared.ports.drivers import Drivers
 from shared.ports.environments import EnvironmentUnknown
 from shared.ports.governance import GovernanceUnknown
@@ -55,8 +54,7 @@ def promote_line(world: World, project: ProjectId) -> None:
 
 def look_around(world: World, project: ProjectId) -> None:
     """Ask anew what Azure's quota leaves, what it costs, what others have met; what cannot be asked stays as it was."""
-    stored = world.sessions.recent_settings(project)
-    settings = stored.row.settings if stored else GpuSettings()
+    settings = world.sessions.recent_policy(project)
     places = environments_of(settings, world.settings.environments)
     for region, environment_id in places.items():
         world.prices.rate(region, settings.gpu_types[0].type)

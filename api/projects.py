@@ -8,6 +8,7 @@ from api.call import Call, Reply
 from api.project_wire import BudgetView, ProjectList, ProjectView, TypeInProject
 from shared.domain.effective import bounded
 from shared.domain.names import ProjectId
+from shared.domain.records import LedgerRow
 from shared.domain.settings import GpuSettings
 from shared.ports.book_keeping import ledger_of
 
@@ -51,14 +52,14 @@ def _view(call: Call, project: ProjectId, *, administers: bool) -> ProjectView:
             for entry in settings.gpu_types
         ],
         shell_sharing=settings.shell_sharing,
-        budget=_budget(call, settings, project),
+        budget=_budget(call, settings, row),
     )
 
 
-def _budget(call: Call, settings: GpuSettings, project: ProjectId) -> BudgetView | None:
-    budget, stored = settings.budget, call.world.sessions.ledger(project)
-    if budget is None or stored is None:
+def _budget(call: Call, settings: GpuSettings, row: LedgerRow | None) -> BudgetView | None:
+    budget = settings.budget
+    if budget is None or row is None:
         return None
-    ledger = ledger_of(stored.row).brought_to(call.world.now(), settings.line)
+    ledger = ledger_of(row).brought_to(call.world.now(), settings.line)
     used = ledger.spent + sum(ledger.accrued.values(), Decimal(0))
     return BudgetView(monthly_amount=str(budget.monthly_amount), spent=f"{used:.2f}", currency=budget.currency)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 import msgspec
 
 from api.call import Call
 from api.wire import OpenShellRequest, Origin
 from shared.domain.admission import acceptable_types, refusal_at_once
+from shared.domain.beginning import waits_until
 from shared.domain.effective import bounded
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.images import allowed_image
@@ -22,8 +21,7 @@ from shared.ports.environments import EnvironmentUnknown
 
 def settings_that_hold(call: Call) -> GpuSettings:
     """Return the project's settings within Dev Center's bounds, a moment old at most. Raise GovernanceUnknown."""
-    stored = call.world.sessions.recent_settings(call.project)
-    settings = stored.row.settings if stored else GpuSettings()
+    settings = call.world.sessions.recent_policy(call.project)
     bounds = call.world.governance.bounds(call.project)
     call.world.sessions.hold_bounds(call.project, bounds)
     return bounded(settings, bounds)
@@ -65,7 +63,7 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         labels={**settings.labels, **request.labels},
         asked=Asked(gpu_type=request.gpu_type, wait_s=request.wait_timeout_seconds),
         waits=request.wait,
-        wait_until=_wait_until(request, settings, now),
+        wait_until=waits_until(request.wait_timeout_seconds, settings.line, now),
         idle_timeout_s=settings.idle.timeout_minutes * 60,
         max_lifetime_s=settings.max_lifetime_minutes * 60,
         lease_grace_s=settings.idle.grace_minutes * 60,
@@ -75,12 +73,6 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
 
 def _refused(problem: Problem) -> Refused:
     return Refused(403, problem.code, problem.message, target=problem.target)
-
-
-def _wait_until(request: OpenShellRequest, settings: GpuSettings, now: datetime) -> datetime:
-    """Return when the session gives up waiting: what it asked, within what the project allows."""
-    allowed_s = settings.line.timeout_minutes * 60
-    return now + timedelta(seconds=min(request.wait_timeout_seconds or allowed_s, allowed_s))
 
 
 def _places(call: Call, request: OpenShellRequest, settings: GpuSettings) -> dict[str, str]:

@@ -19,7 +19,7 @@ from shared.domain.records import OpenerRow, SessionRow, ShellRow
 from shared.domain.settings import GpuSettings, ShellSharing
 from shared.domain.states import SessionState
 from shared.ports.outgoing import outbox
-from shared.ports.sessions import session_update
+from shared.ports.sessions import is_live, session_update
 from shared.ports.tables import Change, Insert, Stored, Update
 
 MOST_SHELLS = 20
@@ -55,7 +55,7 @@ def seat_for(call: Call, request: OpenShellRequest, asked: SessionRow, settings:
     guest = sharing is ShellSharing.DEDICATED_THEN_SHARED
     if request.session is not None:
         return Joining(_named(call, request, asked, SessionId(request.session)), guest, guard)
-    mine = [row for row in call.world.sessions.sessions(call.project) if _is_live(row) and row.user == call.user]
+    mine = [row for row in call.world.sessions.sessions(call.project) if is_live(row) and row.user == call.user]
     if guest and len(mine) < settings.max_concurrent_sessions_per_user:
         return OfItsOwn(guard)
     fitting = [row for row in mine if _fits(row, request, asked)]
@@ -83,10 +83,6 @@ def _named(call: Call, request: OpenShellRequest, asked: SessionRow, session: Se
         f"has room for another shell ({MOST_SHELLS} at most). See: devboxgpu sessions list"
     )
     raise Refused(409, ErrorCode.SESSION_NOT_JOINABLE, message, target="session")
-
-
-def _is_live(row: SessionRow) -> bool:
-    return row.state is not SessionState.ENDED
 
 
 def _fits(row: SessionRow, request: OpenShellRequest, asked: SessionRow) -> bool:

@@ -126,7 +126,7 @@ class Shell:
             session=text_of(data, "session"),
             state=text_of(data, "state") or "Unknown",
             phase=text_of(data, "phase"),
-            attempt=int(number_of(data, "attempt") or 1),
+            attempt=count_of(data, "attempt") or 1,
             gpu_type=text_of(data, "gpuType"),
             region=text_of(data, "region"),
             end_reason=text_of(data, "endReason"),
@@ -136,7 +136,7 @@ class Shell:
             cost=Money.read(mapping_of(data, "cost"), "amount"),
             duration_s=number_of(data, "durationSeconds"),
             guest=data.get("guest") is True,
-            open_shells=int(number_of(data, "openShells") or 0),
+            open_shells=count_of(data, "openShells") or 0,
             lease_s=(lapses - created).total_seconds() if created and lapses else None,
         )
 

@@ -14,6 +14,7 @@ from shared.domain.line import Waiter
 from shared.domain.placement import Outlook, Place, next_place
 from shared.domain.pricing import GpuType, PriceSource
 from shared.domain.records import SessionRow
+from shared.domain.settings import LineSettings
 from shared.domain.states import EndReason, Phase, SessionState, check_transition
 
 
@@ -75,10 +76,10 @@ def given_up(session: SessionRow, reason: EndReason, problem: Problem | None, no
     )
 
 
-def waits_until(asked_s: float | None, book: Book, created_at: datetime) -> datetime:
+def waits_until(asked_s: float | None, line: LineSettings, asked_at: datetime) -> datetime:
     """Return when a session gives up its place in line: what it asked, within what the project allows."""
-    allowed_s = book.settings.line.timeout_minutes * 60
-    return created_at + timedelta(seconds=allowed_s if asked_s is None else min(asked_s, allowed_s))
+    allowed_s = line.timeout_minutes * 60
+    return asked_at + timedelta(seconds=min(asked_s or allowed_s, allowed_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from shared.domain.admission import Book, admissible_type, wait_estimate_s
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.lease import Deadline, deadline
 from shared.domain.records import SessionRow, ShellRow, hold_facts, ordered_end
+from shared.domain.settings import Fairness
 from shared.domain.states import EndReason, SessionState
 
 
@@ -64,7 +65,7 @@ def _waits(session: SessionRow, book: Book) -> Explanation:
     estimate_s = wait_estimate_s(book, session.waiter, place, why)
     about = f"about {max(1, round(estimate_s / 60))} min" if estimate_s is not None else "for an unknown time"
     until = f" It gives up at {session.wait_until:%H:%M} UTC." if session.wait_until else ""
-    rule = "the longest wait" if book.settings.line.fairness == "fifo" else "the least recent GPU use"
+    rule = "the longest wait" if book.settings.line.fairness is Fairness.FIFO else "the least recent GPU use"
     return Explanation(
         summary=f"It is number {place} of {len(book.line)} in line, {about}: next is who has {rule}.{until}",
         reasons=(why,),

@@ -76,7 +76,7 @@ class _Stage:
             user=demand.user,
             gpu_types=acceptable_types(self._settings, demand.gpu_type),
             since=at,
-            until=waits_until(demand.waits_s, book, at) if demand.waits else at,
+            until=waits_until(demand.waits_s, self._settings.line, at) if demand.waits else at,
         )
         match decide(book, Wish(waiter=waiter, wait=demand.waits)):
             case Admit(gpu_type=gpu_type):

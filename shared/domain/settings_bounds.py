@@ -43,11 +43,6 @@ _LABEL_NAME = re.compile(r"[a-zA-Z][\w-]{0,31}")
 _LABEL = re.compile(r"[\w .:/@+-]{0,64}")
 
 
-def settings_problems(settings: GpuSettings, bounds: SettingsBounds) -> list[Problem]:
-    """Return everything that is wrong with these settings at once, each with its place and its bounds."""
-    return [problem_of(complaint) for complaint in complaints(settings, bounds)]
-
-
 def problem_of(complaint: Complaint) -> Problem:
     return Problem(code=ErrorCode.INVALID_PARAMETER, target=complaint.target, message=complaint.message)
 

@@ -7,6 +7,7 @@ lies at subscription scope, where we have no rights).
 from __future__ import annotations
 
 from datetime import UTC
+from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -96,11 +97,16 @@ class AzureContainerApps:
             return AppSeen(condition=AppCondition.FAILED, detail=self._why_failed(app, revision))
         if state != "Succeeded" or not revision:
             return AppSeen(condition=AppCondition.CREATING)
-        replicas = asked(
+        replicas = self._replicas(app, revision)
+        return condition_of_replica(replicas[0]) if replicas else AppSeen(condition=AppCondition.NO_REPLICA)
+
+    def _replicas(self, app: str, revision: str) -> list[Any]:
+        """Return the revision's replicas; none where there is no such revision."""
+        found = asked(
             lambda: self._client.container_apps_revision_replicas.list_replicas(self._group, app, revision).value,
             f"replicas of {app}",
         )
-        return condition_of_replica(replicas[0]) if replicas else AppSeen(condition=AppCondition.NO_REPLICA)
+        return found or []
 
     def _why_failed(self, app: str, revision: str | None) -> str:
         if not revision:
@@ -164,11 +170,8 @@ class AzureContainerApps:
         revision = found.properties.latest_revision_name if found is not None else None
         if not revision:
             return None
-        replicas = asked(
-            lambda: self._client.container_apps_revision_replicas.list_replicas(self._group, app, revision).value,
-            f"replicas of {app}",
-        )
-        for replica in replicas or []:
+        replicas = self._replicas(app, revision)
+        for replica in replicas:
             for container in replica.properties.containers or []:
                 if container.running_state == "Running" and container.exec_endpoint:
                     return str(container.exec_endpoint)

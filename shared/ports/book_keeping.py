@@ -176,10 +176,9 @@ class BookKeeper:
                 read[waiter.session] = stored
             return ready
 
-        _, possible = promotions(draft.book)
         ledger, grants = promotions(draft.book, usable=usable)
         self._more.discard(project)
-        if len(possible) > len(grants) and (len(grants) >= room or draft.fresh):
+        if (draft.fresh or len(grants) >= room) and len(promotions(draft.book)[1]) > len(grants):
             self._more.add(project)
         outlook = self._outlook(draft.book.settings)
         for index, grant in enumerate(grants, start=1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosedOK, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from shared.ports.clock import elapsed_s
@@ -30,17 +30,19 @@ def ask_nvidia_smi(way_in: WayIn) -> GpuProved | NoGpu | NotYet:
         return NotYet(f"exec: {type(error).__name__}")
 
 
-def _read_all(socket: ClientConnection) -> tuple[str, str]:
-    """Return what the command printed and what the service said of its end."""
+def _read_all(socket: ClientConnection) -> tuple[str, str, bool]:
+    """Return what the command printed, what the service said of its end, and whether the connection broke before it."""
     printed, said = bytearray(), ""
     deadline_s = elapsed_s() + BUDGET_S
     while True:
         try:
             frame = socket.recv(timeout=max(0.05, deadline_s - elapsed_s()))
         except TimeoutError:
-            return printed.decode(errors="replace"), "timed out"
+            return printed.decode(errors="replace"), "timed out", True
+        except ConnectionClosedOK:
+            return printed.decode(errors="replace"), said, False
         except WebSocketException:
-            return printed.decode(errors="replace"), said
+            return printed.decode(errors="replace"), said, True
         data = frame.encode() if isinstance(frame, str) else frame
         if data[:1] == bytes([FORWARD]):
             printed += data[2:]
@@ -48,11 +50,14 @@ def _read_all(socket: ClientConnection) -> tuple[str, str]:
             said = data[1:].decode(errors="replace")
 
 
-def verdict(printed: str, said: str) -> GpuProved | NoGpu | NotYet:
-    """Return what the output of `nvidia-smi -L` and the service's last words mean."""
+def verdict(printed: str, said: str, broken: bool) -> GpuProved | NoGpu | NotYet:
+    """Return what the output of `nvidia-smi -L` and the service's last words mean.
+
+    Half an output on a connection that broke proves nothing: the GPU's line may have been the other half.
+    """
     found = _GPU.search(printed)
     if found and not said:
         return GpuProved(found.group().strip())
-    if _EXIT_CODE.search(said) or (printed.strip() and not said):
+    if _EXIT_CODE.search(said) or (printed.strip() and not said and not broken):
         return NoGpu(printed.strip() or said)
     return NotYet(said or "the connection closed before nvidia-smi answered")

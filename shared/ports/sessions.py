@@ -78,6 +78,11 @@ class Sessions:
             known = self._settings[project] = (elapsed_s(), self.settings(project))
         return known[1]
 
+    def recent_policy(self, project: ProjectId) -> GpuSettings:
+        """Return what the settings say, at most two seconds old: the defaults where nobody has written any."""
+        stored = self.recent_settings(project)
+        return stored.row.settings if stored else GpuSettings()
+
     def ledger(self, project: ProjectId) -> Stored[LedgerRow] | None:
         return self.tables.read(CORE, project, names.LEDGER_KEY, LedgerRow)
 

@@ -57,14 +57,8 @@ class World:
 
     def outlook(self, project: ProjectId) -> Outlook:
         """Return what is known of Azure's capacity for this project, without asking anybody but storage."""
-        stored = self.sessions.recent_settings(project)
-        return outlook_of(
-            stored.row.settings if stored else GpuSettings(),
-            self.settings,
-            self.environments,
-            self.memory,
-            self.prices,
-        )
+        policy = self.sessions.recent_policy(project)
+        return outlook_of(policy, self.settings, self.environments, self.memory, self.prices)
 
     @property
     def bounds(self) -> SettingsBounds:

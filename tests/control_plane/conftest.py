@@ -23,3 +23,18 @@ def played(request):
             one.check_invariants()
 
     return play
+
+
+@pytest.fixture
+def played_exactly(tmp_path):
+    """Play a story on the exact engine alone."""
+
+    def play(story, **settings: str) -> None:
+        asyncio.run(run(story, **settings))
+
+    async def run(story, **settings: str) -> None:
+        async with plane(tmp_path, **settings) as one:
+            await story(one)
+            one.check_invariants()
+
+    return play

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 
 import pytest
@@ -10,23 +9,10 @@ import pytest
 from shared.domain.names import ProjectId
 from shared.domain.records import LedgerRow
 from shared.domain.states import EndReason, SessionState
-from tests.control_plane.plane import Plane, plane
+from tests.control_plane.plane import Plane
 
 SLICE_COST = Decimal("0.389700")
 """Fifteen minutes at the fake's price of 0.000433 USD a second."""
-
-
-@pytest.fixture
-def played(tmp_path):
-    def run(story) -> None:
-        async def play() -> None:
-            async with plane(tmp_path) as one:
-                await story(one)
-                one.check_invariants()
-
-        asyncio.run(play())
-
-    return run
 
 
 def ledger(one: Plane) -> LedgerRow:
@@ -54,7 +40,7 @@ async def held_for(one: Plane, minutes: int, *others: tuple[str, str]) -> list[d
     return told
 
 
-def test_each_slice_is_held_before_it_is_spent_and_freed_at_the_end(played):
+def test_each_slice_is_held_before_it_is_spent_and_freed_at_the_end(played_exactly):
     async def story(one: Plane):
         await budget(one, "5")
         view = await one.opened()
@@ -70,10 +56,10 @@ def test_each_slice_is_held_before_it_is_spent_and_freed_at_the_end(played):
         assert (ledger(one).authorised, ledger(one).accrued) == ({}, {})
         assert ledger(one).spent == Decimal("0.000433") * one.session(view["session"]).metered_s
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_session_that_the_budget_does_not_bear_is_warned_and_ends_within_what_was_held(played):
+def test_a_session_that_the_budget_does_not_bear_is_warned_and_ends_within_what_was_held(played_exactly):
     async def story(one: Plane):
         await budget(one, "1.00")
         view = await one.opened()
@@ -93,10 +79,10 @@ def test_a_session_that_the_budget_does_not_bear_is_warned_and_ends_within_what_
         await one.run_for(10)
         one.check_nothing_left()
 
-    played(story)
+    played_exactly(story)
 
 
-def test_two_sessions_share_one_budget_and_neither_goes_beyond_it(played):
+def test_two_sessions_share_one_budget_and_neither_goes_beyond_it(played_exactly):
     async def story(one: Plane):
         await budget(one, "1.20", cap=4)
         await one.opened("alice", "shell-one")
@@ -111,10 +97,10 @@ def test_two_sessions_share_one_budget_and_neither_goes_beyond_it(played):
         assert {row.end_reason for row in rows} == {EndReason.BUDGET_EXHAUSTED}
         assert ledger(one).spent <= Decimal("1.20") + SLICE_COST
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_budget_that_is_raised_calls_the_stop_off_and_lets_in_who_waits(played):
+def test_a_budget_that_is_raised_calls_the_stop_off_and_lets_in_who_waits(played_exactly):
     async def story(one: Plane):
         await budget(one, "0.60")
         view = await one.opened()
@@ -130,10 +116,10 @@ def test_a_budget_that_is_raised_calls_the_stop_off_and_lets_in_who_waits(played
         assert await held_for(one, 30) == []
         assert one.session(view["session"]).state is SessionState.RUNNING
 
-    played(story)
+    played_exactly(story)
 
 
-def test_each_percentage_is_told_once_a_month_and_to_a_soft_budget_too(played):
+def test_each_percentage_is_told_once_a_month_and_to_a_soft_budget_too(played_exactly):
     async def story(one: Plane):
         await budget(one, "0.30", hard=False)
         for _ in range(3):
@@ -146,10 +132,10 @@ def test_each_percentage_is_told_once_a_month_and_to_a_soft_budget_too(played):
         assert [event.data["percent"] for event in told] == [50, 100]
         assert ledger(one).alerted == [50, 100]
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_new_month_begins_with_nothing_spent_and_a_session_over_midnight_is_booked_in_both(played):
+def test_a_new_month_begins_with_nothing_spent_and_a_session_over_midnight_is_booked_in_both(played_exactly):
     async def story(one: Plane):
         await budget(one, "5")
         one.keeps_house_every_s = 1_000_000.0
@@ -165,10 +151,12 @@ def test_a_new_month_begins_with_nothing_spent_and_a_session_over_midnight_is_bo
         whole = Decimal("0.000433") * row.metered_s
         assert Decimal(0) < ledger(one).spent < whole
 
-    played(story)
+    played_exactly(story)
 
 
-def test_the_world_is_told_once_of_an_idle_stop_that_is_near_and_the_person_at_each_of_the_policys_minutes(played):
+def test_the_world_is_told_once_of_a_near_idle_stop_and_the_person_at_each_of_the_policys_minutes(
+    played_exactly,
+):
     async def story(one: Plane):
         await one.enable(idle={"timeoutMinutes": 20, "warnMinutes": [5, 1]})
         await one.opened()
@@ -187,10 +175,10 @@ def test_the_world_is_told_once_of_an_idle_stop_that_is_near_and_the_person_at_e
         events = [event.event_type for _, _, event in one.topic.published]
         assert events.count("DevBoxGpu.Session.IdleWarning") == 1
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_renewal_is_asked_for_in_time_for_the_next_warning(played):
+def test_a_renewal_is_asked_for_in_time_for_the_next_warning(played_exactly):
     async def story(one: Plane):
         await one.enable(idle={"timeoutMinutes": 20, "warnMinutes": [5, 1]})
         await one.opened()
@@ -204,10 +192,10 @@ def test_a_renewal_is_asked_for_in_time_for_the_next_warning(played):
         _, late, _ = await one.call("alice", "RenewLease", {"activeSecondsAgo": 86_400}, shell="shell-one")
         assert late["renewAfterSeconds"] == pytest.approx(30, abs=1)
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_session_that_began_before_there_was_a_budget_is_held_to_it_from_then_on(played):
+def test_a_session_that_began_before_there_was_a_budget_is_held_to_it_from_then_on(played_exactly):
     async def story(one: Plane):
         await one.opened()
         await budget(one, "5")
@@ -216,4 +204,4 @@ def test_a_session_that_began_before_there_was_a_budget_is_held_to_it_from_then_
         assert row.state is SessionState.RUNNING
         assert ledger(one).authorised[row.session] > 0
 
-    played(story)
+    played_exactly(story)

@@ -137,7 +137,7 @@ def first_fault() -> str | None:
         waiter = Waiter(session=SessionId("s"), user=ALICE, gpu_types=types, since=NOW, until=later)
         try:
             answer = admission.admissible_type(present, waiter)
-        except Exception as error:
+        except Exception as error:  # whatever a mutant raises is a fault that was found
             return f"{type(error).__name__}: {error}"
         if (answer if isinstance(answer, GpuType) else answer.code) != told:
             return f"{answer} and not {told}"

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import pytest
-
 from shared.domain.errors import ErrorCode
 from shared.domain.names import ProjectId
 from shared.domain.placement import Place
@@ -14,22 +10,9 @@ from shared.domain.provisioning import AppCondition, no_capacity
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import NoGpu
 from shared.ports.environments import EnvironmentFacts
-from tests.control_plane.plane import Plane, plane
+from tests.control_plane.plane import Plane
 
 BOTH_TYPES = [{"type": "T4", "maxConcurrent": 2}, {"type": "A100", "maxConcurrent": 1, "fallback": True}]
-
-
-@pytest.fixture
-def played(tmp_path):
-    def run(story, **settings: str) -> None:
-        async def play() -> None:
-            async with plane(tmp_path, **settings) as one:
-                await story(one)
-                one.check_invariants()
-
-        asyncio.run(play())
-
-    return run
 
 
 async def renewing(one: Plane, seconds: int, shell: str = "shell-one") -> None:
@@ -38,7 +21,7 @@ async def renewing(one: Plane, seconds: int, shell: str = "shell-one") -> None:
         await one.renew(shell=shell)
 
 
-def test_a_refusal_of_azures_leads_to_the_next_region_and_every_try_is_told(played):
+def test_a_refusal_of_azures_leads_to_the_next_region_and_every_try_is_told(played_exactly):
     async def story(one: Plane):
         one.azure.no_gpu_in = frozenset({("westus3", "gpu-t4")})
         one.azure.system_log = "AssigningReplicaFailed: Maximum Allowed Cores exceeded for the Managed Environment."
@@ -54,10 +37,10 @@ def test_a_refusal_of_azures_leads_to_the_next_region_and_every_try_is_told(play
         apps = [app.spec.region for app in one.azure.apps.values()]
         assert apps == ["swedencentral"]
 
-    played(story)
+    played_exactly(story)
 
 
-def test_silence_is_borne_up_to_the_phases_limit_and_then_the_next_region_is_tried(played):
+def test_silence_is_borne_up_to_the_phases_limit_and_then_the_next_region_is_tried(played_exactly):
     async def story(one: Plane):
         one.azure.no_gpu_in = frozenset({("westus3", "gpu-t4")})
         view = await one.open()
@@ -67,10 +50,10 @@ def test_silence_is_borne_up_to_the_phases_limit_and_then_the_next_region_is_tri
         row = one.session(view["session"])
         assert (row.state, row.region) == (SessionState.RUNNING, "swedencentral")
 
-    played(story)
+    played_exactly(story)
 
 
-def test_no_gpu_anywhere_ends_with_every_try_and_its_reason(played):
+def test_no_gpu_anywhere_ends_with_every_try_and_its_reason(played_exactly):
     async def story(one: Plane):
         await one.enable(gpuTypes=BOTH_TYPES)
         one.azure.stages = (AppCondition.CREATING, AppCondition.NO_REPLICA)
@@ -87,10 +70,10 @@ def test_no_gpu_anywhere_ends_with_every_try_and_its_reason(played):
         assert all(place in operation["error"]["message"] for place in tried)
         one.check_nothing_left()
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_session_that_named_its_type_never_gets_another(played):
+def test_a_session_that_named_its_type_never_gets_another(played_exactly):
     async def story(one: Plane):
         await one.enable(gpuTypes=BOTH_TYPES)
         one.azure.rejection = no_capacity("ManagedEnvironmentQuotaExceeded")
@@ -98,10 +81,10 @@ def test_a_session_that_named_its_type_never_gets_another(played):
         await one.run_for(60)
         assert {str(place) for place in one.session(view["session"]).tried} == {"westus3/T4", "swedencentral/T4"}
 
-    played(story)
+    played_exactly(story)
 
 
-def test_another_type_takes_its_own_place_in_the_ledger_and_none_beyond_its_cap(played):
+def test_another_type_takes_its_own_place_in_the_ledger_and_none_beyond_its_cap(played_exactly):
     async def story(one: Plane):
         await one.enable(cap=4, gpuTypes=BOTH_TYPES)
         one.azure.no_gpu_in = frozenset({("westus3", "gpu-t4"), ("swedencentral", "gpu-t4")})
@@ -120,10 +103,10 @@ def test_another_type_takes_its_own_place_in_the_ledger_and_none_beyond_its_cap(
         assert rows[SessionState.ENDED].error_code is ErrorCode.NO_CAPACITY
         assert "A100 GPUs of this project are in use" in (rows[SessionState.ENDED].error_message or "")
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_replica_without_its_gpu_is_paid_for_and_counted_at_its_own_place(played):
+def test_a_replica_without_its_gpu_is_paid_for_and_counted_at_its_own_place(played_exactly):
     async def story(one: Plane):
         one.azure.stages = (AppCondition.CREATING, AppCondition.STARTING, AppCondition.RUNNING)
         one.azure.proofs = [NoGpu("No devices were found")]
@@ -143,10 +126,10 @@ def test_a_replica_without_its_gpu_is_paid_for_and_counted_at_its_own_place(play
         assert first < second
         one.check_nothing_left()
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_stop_while_it_moves_on_leaves_nothing_behind(played):
+def test_a_stop_while_it_moves_on_leaves_nothing_behind(played_exactly):
     async def story(one: Plane):
         one.azure.proofs = [NoGpu("No devices were found")]
         view = await one.open()
@@ -158,10 +141,10 @@ def test_a_stop_while_it_moves_on_leaves_nothing_behind(played):
         assert len(one.azure.history) == 1
         one.check_nothing_left()
 
-    played(story)
+    played_exactly(story)
 
 
-def test_where_a_gpu_just_failed_to_come_the_next_session_tries_last(played):
+def test_where_a_gpu_just_failed_to_come_the_next_session_tries_last(played_exactly):
     async def story(one: Plane):
         one.azure.no_gpu_in = frozenset({("westus3", "gpu-t4")})
         one.azure.system_log = "exceeded quota"
@@ -175,10 +158,10 @@ def test_where_a_gpu_just_failed_to_come_the_next_session_tries_last(played):
         assert sweden["readySeconds"] > 0
         assert one.memory.known(Place("westus3", GpuType.T4)).failures == 1
 
-    played(story)
+    played_exactly(story)
 
 
-def test_azures_quota_that_is_used_up_refuses_with_its_own_code_and_lets_in_when_it_is_raised(played):
+def test_azures_quota_that_is_used_up_refuses_with_its_own_code_and_lets_in_when_it_is_raised(played_exactly):
     async def story(one: Plane):
         full = EnvironmentFacts(has_virtual_network=False, free={GpuType.T4: 0, GpuType.A100: 0})
         one.environments.by_id = {"/environments/one": full, "/environments/two": full}
@@ -190,10 +173,10 @@ def test_azures_quota_that_is_used_up_refuses_with_its_own_code_and_lets_in_when
         await one.run_for(40)
         assert one.session(waiting["session"]).state is SessionState.RUNNING
 
-    played(story)
+    played_exactly(story)
 
 
-def test_usages_that_cannot_be_read_refuse_nobody(played):
+def test_usages_that_cannot_be_read_refuse_nobody(played_exactly):
     async def story(one: Plane):
         one.environments.by_id = {
             place: EnvironmentFacts(has_virtual_network=False, free=None)
@@ -203,10 +186,10 @@ def test_usages_that_cannot_be_read_refuse_nobody(played):
         one.environments.away = True
         await one.open("bob", "shell-two")
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_project_that_requires_a_virtual_network_uses_only_environments_in_one(played):
+def test_a_project_that_requires_a_virtual_network_uses_only_environments_in_one(played_exactly):
     async def story(one: Plane):
         await one.enable(requireVirtualNetwork=True)
         status, answer, _ = await one.call("alice", "OpenShell", {}, shell="shell-one")
@@ -216,10 +199,10 @@ def test_a_project_that_requires_a_virtual_network_uses_only_environments_in_one
         await one.run_for(30)
         assert one.session(view["session"]).region == "swedencentral"
 
-    played(story)
+    played_exactly(story)
 
 
-def test_an_image_of_the_customers_is_pulled_by_its_registrys_identity(played):
+def test_an_image_of_the_customers_is_pulled_by_its_registrys_identity(played_exactly):
     identity = "/subscriptions/sub/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller"
 
     async def story(one: Plane):
@@ -234,4 +217,4 @@ def test_an_image_of_the_customers_is_pulled_by_its_registrys_identity(played):
         (app,) = one.azure.apps.values()
         assert (app.spec.registry, app.spec.pull_identity) == ("contoso.azurecr.io", identity)
 
-    played(story)
+    played_exactly(story)

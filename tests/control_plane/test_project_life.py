@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 
-import pytest
-
 from shared.domain.states import EndReason, SessionState
-from tests.control_plane.plane import Plane, plane
-
-
-@pytest.fixture
-def played(tmp_path):
-    def run(story, **settings: str) -> None:
-        async def play() -> None:
-            async with plane(tmp_path, **settings) as one:
-                await story(one)
-                one.check_invariants()
-
-        asyncio.run(play())
-
-    return run
+from tests.control_plane.plane import Plane
 
 
 async def explained(one: Plane, session: str, who: str = "alice") -> dict:
@@ -30,7 +14,7 @@ async def explained(one: Plane, session: str, who: str = "alice") -> dict:
     return answer
 
 
-def test_an_extended_session_outlives_idleness_and_lifetime_within_the_limit(played):
+def test_an_extended_session_outlives_idleness_and_lifetime_within_the_limit(played_exactly):
     async def story(one: Plane):
         await one.enable(maxLifetimeMinutes=60, extendLimitMinutes=30, idle={"timeoutMinutes": 10})
         view = await one.opened()
@@ -53,10 +37,10 @@ def test_an_extended_session_outlives_idleness_and_lifetime_within_the_limit(pla
         assert row.running_at is not None
         assert 80 <= (row.stopping_at - row.running_at).total_seconds() / 60 <= 90
 
-    played(story)
+    played_exactly(story)
 
 
-def test_only_its_owner_and_administrators_extend_and_explain(played):
+def test_only_its_owner_and_administrators_extend_and_explain(played_exactly):
     async def story(one: Plane):
         view = await one.opened()
         for who, expected in (("carol", 200), ("olga", 200), ("bob", 404), ("erin", 404)):
@@ -65,10 +49,10 @@ def test_only_its_owner_and_administrators_extend_and_explain(played):
         assert (await one.call("alice", "ExtendSession", {}, session=view["session"]))[0] == 400
         assert (await one.call("alice", "ExtendSession", {"minutes": 0}, session=view["session"]))[0] == 400
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_session_that_is_ending_or_not_up_yet_is_not_extended(played):
+def test_a_session_that_is_ending_or_not_up_yet_is_not_extended(played_exactly):
     async def story(one: Plane):
         view = await one.open()
         status, answer, _ = await one.call("alice", "ExtendSession", {"minutes": 5}, session=view["session"])
@@ -78,10 +62,10 @@ def test_a_session_that_is_ending_or_not_up_yet_is_not_extended(played):
         status, answer, _ = await one.call("alice", "ExtendSession", {"minutes": 5}, session=view["session"])
         assert (status, answer["error"]["code"]) == (409, "ShellEnded")
 
-    played(story)
+    played_exactly(story)
 
 
-def test_every_state_is_explained_with_what_would_change_it(played):
+def test_every_state_is_explained_with_what_would_change_it(played_exactly):
     async def story(one: Plane):
         await one.enable(cap=1, per_user=1)
         first = await one.open("alice", "shell-one")
@@ -108,10 +92,10 @@ def test_every_state_is_explained_with_what_would_change_it(played):
         assert "StoppedByAdministrator" in ended["summary"]
         assert "needed elsewhere" in ended["summary"]
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_preview_decides_as_opening_would_and_writes_nothing(played):
+def test_a_preview_decides_as_opening_would_and_writes_nothing(played_exactly):
     async def story(one: Plane):
         await one.enable(cap=1)
         ask = {"dryRun": "true"}
@@ -139,10 +123,10 @@ def test_a_preview_decides_as_opening_would_and_writes_nothing(played):
         status, answer, _ = await one.call("alice", "OpenShell", {}, query={"dryRun": "perhaps"}, shell="shell-other")
         assert (status, answer["error"]["target"]) == (400, "dryRun")
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_project_that_is_disabled_lets_its_sessions_go_on_and_ends_those_that_wait(played):
+def test_a_project_that_is_disabled_lets_its_sessions_go_on_and_ends_those_that_wait(played_exactly):
     async def story(one: Plane):
         await one.enable(cap=1)
         first = await one.opened()
@@ -156,10 +140,10 @@ def test_a_project_that_is_disabled_lets_its_sessions_go_on_and_ends_those_that_
         await one.hold_for(20 * 60)
         assert one.session(first["session"]).state is SessionState.RUNNING
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_project_that_is_disabled_with_an_end_warns_and_then_stops_its_sessions(played):
+def test_a_project_that_is_disabled_with_an_end_warns_and_then_stops_its_sessions(played_exactly):
     async def story(one: Plane):
         first = await one.opened()
         await disable(one, runningSessions="stop")
@@ -177,10 +161,10 @@ def test_a_project_that_is_disabled_with_an_end_warns_and_then_stops_its_session
         assert (row.state, row.end_reason) == (SessionState.ENDED, EndReason.PROJECT_DISABLED)
         one.check_nothing_left()
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_project_that_is_enabled_again_calls_the_stop_off(played):
+def test_a_project_that_is_enabled_again_calls_the_stop_off(played_exactly):
     async def story(one: Plane):
         first = await one.opened()
         await disable(one, runningSessions="stop")
@@ -192,7 +176,7 @@ def test_a_project_that_is_enabled_again_calls_the_stop_off(played):
         await one.hold_for(10 * 60)
         assert one.session(first["session"]).state is SessionState.RUNNING
 
-    played(story)
+    played_exactly(story)
 
 
 async def disable(one: Plane, **query: str) -> None:
@@ -201,7 +185,7 @@ async def disable(one: Plane, **query: str) -> None:
     assert status == 200, answer
 
 
-def test_projects_are_listed_to_those_who_belong_to_them_with_use_against_caps(played):
+def test_projects_are_listed_to_those_who_belong_to_them_with_use_against_caps(played_exactly):
     async def story(one: Plane):
         await one.enable(cap=1, budget={"monthlyAmount": "100"})
         await one.opened()
@@ -219,4 +203,4 @@ def test_projects_are_listed_to_those_who_belong_to_them_with_use_against_caps(p
         assert (await one.call("carol", "GetProject"))[1]["role"] == "administrator"
         assert (await one.call("erin", "GetProject"))[0] == 404
 
-    played(story)
+    played_exactly(story)

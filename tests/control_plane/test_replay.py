@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
-import pytest
 
 from shared.domain.demand import record_of
 from shared.domain.governance import Governance
@@ -17,19 +15,7 @@ from shared.domain.replay import replay
 from shared.domain.states import EndReason
 from shared.ports.history import recorded
 from shared.ports.tables import Insert
-from tests.control_plane.plane import START, Plane, plane
-
-
-@pytest.fixture
-def played(tmp_path):
-    def run(story, **settings: str) -> None:
-        async def play() -> None:
-            async with plane(tmp_path, **settings) as one:
-                await story(one)
-
-        asyncio.run(play())
-
-    return run
+from tests.control_plane.plane import START, Plane
 
 
 async def replayed(one: Plane, who: str = "carol", **body) -> tuple[int, dict]:
@@ -66,7 +52,7 @@ async def a_day(one: Plane) -> None:
     one.check_nothing_left()
 
 
-def test_a_day_that_was_played_is_the_same_when_it_is_replayed_under_the_same_settings(played):
+def test_a_day_that_was_played_is_the_same_when_it_is_replayed_under_the_same_settings(played_exactly):
     async def story(one: Plane):
         await a_day(one)
         now = one.clock.now()
@@ -91,10 +77,10 @@ def test_a_day_that_was_played_is_the_same_when_it_is_replayed_under_the_same_se
                 assert abs((row.ended_at - fate.held_until).total_seconds()) < 1
                 assert abs(row.metered_s - fate.seconds) <= 1
 
-    played(story)
+    played_exactly(story)
 
 
-def test_the_report_sets_what_was_beside_the_present_and_the_proposed_settings(played):
+def test_the_report_sets_what_was_beside_the_present_and_the_proposed_settings(played_exactly):
     async def story(one: Plane):
         await a_day(one)
         before = one.tables.commits
@@ -119,10 +105,10 @@ def test_the_report_sets_what_was_beside_the_present_and_the_proposed_settings(p
         assert report["difference"]["usersWaitingLonger"] == 0
         assert report["settings"]["serverlessGpuSessionsSettings"]["maxConcurrentSessionsPerProject"] == 4
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_shorter_idle_limit_is_judged_by_the_quiet_that_was_recorded(played):
+def test_a_shorter_idle_limit_is_judged_by_the_quiet_that_was_recorded(played_exactly):
     async def story(one: Plane):
         await a_day(one)
         status, report = await replayed(one, days=1, settings={"idle": {"timeoutMinutes": 15, "warnMinutes": [5]}})
@@ -131,10 +117,10 @@ def test_a_shorter_idle_limit_is_judged_by_the_quiet_that_was_recorded(played):
         assert 280 <= report["difference"]["gpuSecondsSaved"] <= 320
         assert report["proposed"]["doubts"] == {}
 
-    played(story)
+    played_exactly(story)
 
 
-def test_fewer_places_are_told_by_who_would_have_waited(played):
+def test_fewer_places_are_told_by_who_would_have_waited(played_exactly):
     async def story(one: Plane):
         await a_day(one)
         cap = {"serverlessGpuSessionsSettings": {"maxConcurrentSessionsPerProject": 1}}
@@ -142,10 +128,10 @@ def test_fewer_places_are_told_by_who_would_have_waited(played):
         assert report["proposed"]["mostAtOnce"] == 1
         assert report["difference"]["usersTurnedAway"] + report["difference"]["usersWaitingLonger"] >= 1
 
-    played(story)
+    played_exactly(story)
 
 
-def test_without_anything_proposed_nothing_differs_and_an_empty_project_has_nothing_to_tell(played):
+def test_without_anything_proposed_nothing_differs_and_an_empty_project_has_nothing_to_tell(played_exactly):
     async def story(one: Plane):
         status, report = await replayed(one)
         assert status == 200
@@ -153,10 +139,10 @@ def test_without_anything_proposed_nothing_differs_and_an_empty_project_has_noth
         assert report["difference"]["saved"] == {"amount": "0", "currency": "USD"}
         assert report["truncated"] is False
 
-    played(story)
+    played_exactly(story)
 
 
-def test_all_that_is_wrong_with_a_replay_is_named_at_once(played):
+def test_all_that_is_wrong_with_a_replay_is_named_at_once(played_exactly):
     async def story(one: Plane):
         wrong = {"idle": {"timeoutMinutes": 0}, "line": {"fairness": "loudest"}}
         status, answer = await replayed(one, days=91, settings=wrong, surprise=1)
@@ -171,27 +157,27 @@ def test_all_that_is_wrong_with_a_replay_is_named_at_once(played):
         assert (await replayed(one, settings=[]))[0] == 400
         assert (await replayed(one, settings=None))[0] == 400
 
-    played(story)
+    played_exactly(story)
 
 
-def test_only_administrators_replay(played):
+def test_only_administrators_replay(played_exactly):
     async def story(one: Plane):
         assert [(await replayed(one, who))[0] for who in ("carol", "olga", "alice", "erin")] == [200, 200, 403, 404]
 
-    played(story)
+    played_exactly(story)
 
 
-def test_a_locked_setting_cannot_be_tried_beyond_its_lock(played):
+def test_a_locked_setting_cannot_be_tried_beyond_its_lock(played_exactly):
     async def story(one: Plane):
         one.governance.told["demo"] = Governance(max_concurrent=2, cap_locked=True)
         cap = {"serverlessGpuSessionsSettings": {"maxConcurrentSessionsPerProject": 3}}
         status, answer = await replayed(one, settings=cap)
         assert (status, answer["error"]["code"]) == (409, "SettingLockedByPolicy")
 
-    played(story)
+    played_exactly(story)
 
 
-def test_where_there_was_more_than_is_read_it_begins_later_and_says_so(played, monkeypatch):
+def test_where_there_was_more_than_is_read_it_begins_later_and_says_so(played_exactly, monkeypatch):
     async def story(one: Plane):
         template = await one.opened()
         await one.call("alice", "CloseShell", shell="shell-one")
@@ -220,4 +206,4 @@ def test_where_there_was_more_than_is_read_it_begins_later_and_says_so(played, m
         assert (slow.since, slow.truncated) == (datetime(2026, 11, 20, tzinfo=UTC), True)
         assert all(session.ended_at >= slow.since for session in slow.sessions)
 
-    played(story)
+    played_exactly(story)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.domain.complaints import shown
 from shared.domain.effective import bounded, effective, lock_problems, may_break_a_lock
-from shared.domain.errors import ErrorCode
+from shared.domain.errors import ErrorCode, Problem
 from shared.domain.governance import Governance
 from shared.domain.settings import (
     BudgetSettings,
@@ -23,7 +23,7 @@ from shared.domain.settings import (
     ServerlessGpuSessionsSettings,
     SettingsBounds,
 )
-from shared.domain.settings_bounds import settings_problems
+from shared.domain.settings_bounds import complaints, problem_of
 from shared.domain.settings_reading import read_settings
 
 BOUNDS = SettingsBounds(
@@ -37,6 +37,10 @@ ENVIRONMENT = f"{PROVIDERS}/Microsoft.App/managedEnvironments/one"
 IDENTITY = f"{PROVIDERS}/Microsoft.ManagedIdentity/userAssignedIdentities/puller"
 SECTION = "serverlessGpuSessionsSettings"
 MODE, CAP = "serverlessGpuSessionsMode", "maxConcurrentSessionsPerProject"
+
+
+def settings_problems(settings: GpuSettings, bounds: SettingsBounds) -> list[Problem]:
+    return [problem_of(complaint) for complaint in complaints(settings, bounds)]
 
 
 def targets(given) -> list[str]:

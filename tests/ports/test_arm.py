@@ -234,7 +234,12 @@ def test_a_container_without_a_gpu_is_told_from_one_that_cannot_be_asked_yet(app
     ],
 )
 def test_what_nvidia_smi_printed_decides(printed, said, kind):
-    assert isinstance(verdict(printed, said), kind)
+    assert isinstance(verdict(printed, said, broken=False), kind)
+
+
+def test_half_an_output_on_a_broken_connection_is_no_proof_of_a_missing_gpu():
+    assert isinstance(verdict("SIMULATED by the DevBoxGPU local cloud", "", broken=True), NotYet)
+    assert isinstance(verdict("GPU 0: Tesla T4 (UUID: GPU-1)", "", broken=True), GpuProved)
 
 
 def test_no_token_travels_in_plain_http_to_another_machine():

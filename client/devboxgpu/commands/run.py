@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import Any
 
 import click
 
-from devboxgpu.commands.options import asks_only, configured, connection_options, session_options, session_request
+from devboxgpu.commands.options import connection_options, session_options
+from devboxgpu.commands.session_verb import carry_out
 
 
 @click.command(short_help="Run one command on a GPU.", context_settings={"allow_interspersed_args": False})
 @session_options
 @connection_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(
-    *,
-    gpu: str | None,
-    region: str | None,
-    image: str | None,
-    name: str | None,
-    labels: tuple[str, ...],
-    session: str | None,
-    wait: bool | None,
-    wait_timeout: timedelta | None,
-    dry_run: bool,
-    output: str | None,
-    query: str | None,
-    endpoint: str | None,
-    project: str | None,
-    debug: bool,
-    command: tuple[str, ...],
-) -> int:
+def run(*, command: tuple[str, ...], **options: Any) -> int:
     """Run COMMAND with its arguments on a GPU, then stop the session, unless other shells of yours are in it.
 
     \b
@@ -43,28 +27,4 @@ def run(
     """  # noqa: D301 - the backspace is click's mark for lines to keep
     import sys
 
-    only_asks = asks_only(dry_run=dry_run, output=output, query=query)
-    request = session_request(
-        gpu=gpu,
-        region=region,
-        image=image,
-        name=name,
-        labels=labels,
-        session=session,
-        wait=wait,
-        wait_timeout=wait_timeout,
-    )
-    configuration = configured(endpoint=endpoint, project=project, debug=debug)
-    if only_asks:
-        from devboxgpu.commands.forecast import say_decision
-
-        return say_decision(configuration, request, output=output, query=query)
-
-    from devboxgpu.commands.attached import run_attached
-
-    return run_attached(
-        configuration,
-        request=request,
-        arguments=command,
-        on_terminal=sys.stdin.isatty() and sys.stdout.isatty(),
-    )
+    return carry_out(**options, arguments=command, on_terminal=sys.stdin.isatty() and sys.stdout.isatty())

@@ -1,0 +1,34 @@
+"""What `shell` and `run` have in common: their options read, then only a decision said, or a shell opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from devboxgpu.commands.options import asks_only, configured, session_request
+
+
+def carry_out(
+    *,
+    arguments: Sequence[str],
+    on_terminal: bool,
+    dry_run: bool,
+    output: str | None,
+    query: str | None,
+    endpoint: str | None,
+    project: str | None,
+    debug: bool,
+    **wishes: Any,
+) -> int:
+    """Do what the options ask for; the exit code. `wishes` are what `session_request` takes."""
+    only_asks = asks_only(dry_run=dry_run, output=output, query=query)
+    request = session_request(**wishes)
+    configuration = configured(endpoint=endpoint, project=project, debug=debug)
+    if only_asks:
+        from devboxgpu.commands.forecast import say_decision
+
+        return say_decision(configuration, request, output=output, query=query)
+
+    from devboxgpu.commands.attached import run_attached
+
+    return run_attached(configuration, request=request, arguments=arguments, on_terminal=on_terminal)
