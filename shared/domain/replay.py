@@ -52,7 +52,8 @@ class _Stage:
         self._budgeted = settings.budget is not None and settings.budget.hard_stop
         self._ledger = Ledger()
         self._usage = Usage(settings.line)
-        self._line: dict[SessionId, tuple[Waiter, Demand]] = {}
+        self._line: dict[SessionId, Waiter] = {}
+        self._waiting: dict[SessionId, Demand] = {}
         self._fates: dict[SessionId, Fate] = {}
         self._due: list[tuple[datetime, int, Callable[[datetime], None]]] = []
         self._numbers = count()
@@ -83,7 +84,7 @@ class _Stage:
                 self._keep(ledger_after(book, gpu_type, demand.user, demand.session), at, (demand.user,))
                 self._begin(demand, gpu_type, at)
             case Wait():
-                self._line[demand.session] = (waiter, demand)
+                self._line[demand.session], self._waiting[demand.session] = waiter, demand
                 self._fates[demand.session] = _fate(demand)
                 self._wait(waiter, demand)
             case Refuse(problem=problem):
@@ -98,6 +99,7 @@ class _Stage:
     def _leave(self, demand: Demand, reason: EndReason, _: datetime) -> None:
         """Take a session out of the line, if it still stands there."""
         if self._line.pop(demand.session, None) is not None:
+            del self._waiting[demand.session]
             self._fates[demand.session] = _fate(demand, end=reason)
 
     def _begin(self, demand: Demand, gpu_type: GpuType, at: datetime) -> None:
@@ -146,23 +148,23 @@ class _Stage:
     def _promote(self, at: datetime) -> None:
         if not self._line:
             return
-        waiters = [waiter for waiter, _ in self._line.values()]
+        waiters = list(self._line.values())
         # They came in this order: where that is the rule, nothing needs to be ranked.
         among = waiters if self._settings.line.fairness is Fairness.FIFO else None
         ledger, grants = promotions(self._book(at, {waiter.user for waiter in waiters}), among=among)
         self._keep(ledger, at, [grant.waiter.user for grant in grants])
         for grant in grants:
-            _, demand = self._line.pop(grant.waiter.session)
-            self._begin(demand, grant.gpu_type, at)
+            del self._line[grant.waiter.session]
+            self._begin(self._waiting.pop(grant.waiter.session), grant.gpu_type, at)
 
     def _book(self, at: datetime, users: Iterable[UserId]) -> Book:
         """Return what is decided by at this instant, with the use of these users; of the line once it is ranked."""
-        line = UnrankedLine(len(self._line), partial(self._ranked, at)) if self._line else self._nobody
+        line = UnrankedLine(self._line.values(), partial(self._ranked, at)) if self._line else self._nobody
         rates = self._record.rates if self._budgeted else {}
         return Book(settings=self._settings, ledger=self._ledger_at(at, users), line=line, now=at, rates=rates)
 
     def _ranked(self, at: datetime) -> Line:
-        waiters = [waiter for waiter, _ in self._line.values()]
+        waiters = list(self._line.values())
         return Line(waiters, self._usage.at(at, {waiter.user for waiter in waiters}), self._settings.line)
 
     def _ledger_at(self, at: datetime, users: Iterable[UserId]) -> Ledger:

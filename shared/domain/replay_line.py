@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from shared.domain.fairness import Shares
 from shared.domain.line import Line, Rank, Waiter
 from shared.domain.names import SessionId, UserId
+from shared.domain.pricing import GpuType
 from shared.domain.settings import Fairness, LineSettings
 
 
@@ -46,15 +47,19 @@ class UnrankedLine(Line):
     To refuse, or to let in where nobody waits for it, its length is enough; and a replay tells nobody a place.
     """
 
-    def __init__(self, length: int, rank: Callable[[], Line]) -> None:
-        self._length, self._rank = length, rank
+    def __init__(self, waiters: Collection[Waiter], rank: Callable[[], Line]) -> None:
+        self._unranked, self._rank = waiters, rank
 
     @cached_property
     def _ranked(self) -> Line:
         return self._rank()
 
+    @property
+    def wanted(self) -> frozenset[tuple[GpuType, ...]]:
+        return frozenset(waiter.gpu_types for waiter in self._unranked)
+
     def __len__(self) -> int:
-        return self._length
+        return len(self._unranked)
 
     def __iter__(self) -> Iterator[Waiter]:
         return iter(self._ranked)
@@ -64,7 +69,7 @@ class UnrankedLine(Line):
 
     def place_of_newcomer(self, waiter: Waiter) -> int:
         """Return the last place: a newcomer's own is told to nobody."""
-        return self._length + 1
+        return len(self._unranked) + 1
 
     def place_of(self, session: SessionId) -> int | None:
         return self._ranked.place_of(session)

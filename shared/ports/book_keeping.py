@@ -20,7 +20,7 @@ from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter
 from shared.domain.names import ProjectId
 from shared.domain.placement import Outlook
-from shared.domain.records import LedgerRow, SessionRow, WaitRow
+from shared.domain.records import LedgerRow, OutboxRow, SessionRow, WaitRow
 from shared.domain.settings import BudgetSettings, GpuSettings
 from shared.domain.states import SessionState
 from shared.ports.outgoing import CONTROL_PLANE, ledger_facts, new_wake, outbox, outbox_entry
@@ -102,7 +102,7 @@ class BookKeeper:
             return []
         if not self._tables.commit("core", project, self._closed(draft)):
             return None
-        self._lines[project] = (draft.book.revision, draft.waiters)
+        self._lines[project] = (_revision_after(draft), draft.waiters)
         return draft.promoted
 
     def _draft(self, project: ProjectId, stored: Stored[LedgerRow]) -> _Draft:
@@ -209,7 +209,19 @@ class BookKeeper:
             reached = thresholds_reached(ledger, budget)
             changes += [_threshold(ledger, budget, percent, book.now) for percent in reached]
             ledger = replace(ledger, alerted=(*ledger.alerted, *reached))
-        return [*changes, _written(draft.stored, ledger, len(draft.waiters), book.revision)]
+        return [*changes, _written(draft.stored, ledger, len(draft.waiters), _revision_after(draft))]
+
+
+def _revision_after(draft: _Draft) -> int:
+    """Return the ledger's revision after this write: the next one where a change of places is told, which I13 counts.
+
+    A slice of budget that is held takes or gives nobody a place, and is told nowhere: it leaves the revision.
+    """
+    told = any(
+        isinstance(change, Insert) and isinstance(change.row, OutboxRow) and "ledgerRevision" in change.row.data
+        for change in draft.changes
+    )
+    return draft.book.revision if told else draft.stored.row.revision
 
 
 def _threshold(ledger: Ledger, budget: BudgetSettings, percent: int, now: datetime) -> Insert:

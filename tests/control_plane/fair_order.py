@@ -67,8 +67,8 @@ class _Replay:
             entries = sorted(self._writes[revision], key=lambda one: one.data.get("ledgerIndex", 0))
             if entries[0].event_type.endswith("SettingsChanged"):
                 self._change(entries[0].data)
-            else:
-                yield from self._write(revision, entries)
+            elif changes := [one for one in entries if "session" in one.data]:  # none: a sweep set the counts right
+                yield from self._write(revision, changes)
 
     def _change(self, told: Mapping[str, Any]) -> None:
         books = self._books
