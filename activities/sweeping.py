@@ -95,8 +95,7 @@ def _estimate(look: Look, page: list[Stored[SessionRow]]) -> None:
     """Write down what running sessions have used so far: their own end settles it. The budget's alerts go by it."""
     now, sessions = look.world.now(), look.world.sessions
     running = [stored.row for stored in page if stored.row.state in COUNTED]
-    for row in running:
-        book_usage(sessions.tables, row, now)
+    book_usage(sessions.tables, running, now)
     costs = {row.session: cost for row in running if (cost := cost_in_month(row, now)) is not None}
     ledger = sessions.ledger(look.project)
     if costs and ledger is not None and ledger.row.policy.budget is not None:

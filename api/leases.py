@@ -16,7 +16,6 @@ from shared.domain.lease import Deadline, HoldFacts, activity_instant, planned_e
 from shared.domain.records import ShellRow, ordered_end
 from shared.domain.warnings import next_warning_at, warning_of
 from shared.ports.sessions import until_settled
-from shared.ports.tables import Update
 
 SOONEST_RENEWAL_S = 1.0
 
@@ -44,10 +43,11 @@ def _renew_after_s(call: Call, shell: ShellRow, stop: Deadline | None, now: date
 
 
 def renew(call: Call, *, active_seconds_ago: float) -> ShellRow:
-    """Renew the shell's lease with one read and one guarded write; a stop that was decided first wins (I8)."""
+    """Renew the shell's lease with one guarded write; a stop that was decided first wins (I8)."""
+    rows = call.world.sessions.shell_rows
 
     def attempt() -> ShellRow | None:
-        stored = shell_or_404(call)
+        stored = rows.last_written(call.project, call.user, call.shell) or shell_or_404(call)
         refuse_if_over(stored.row)
         now: datetime = call.world.now()
         row = msgspec.structs.replace(
@@ -55,7 +55,7 @@ def renew(call: Call, *, active_seconds_ago: float) -> ShellRow:
             lease_expires_at=now + call.world.settings.lease,
             last_activity_at=activity_instant(active_seconds_ago, now, stored.row.last_activity_at),
         )
-        return row if call.world.sessions.commit(call.project, [Update(stored.key, row, stored.etag)]) else None
+        return row if rows.rewrite(stored, row) else None
 
     return until_settled(attempt)
 

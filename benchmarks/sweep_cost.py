@@ -10,7 +10,6 @@ import asyncio
 import tempfile
 import time
 import tracemalloc
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,6 +20,7 @@ from typing import Any, cast
 from activities.surveying import survey_apps
 from activities.sweep_lease import begin_sweep, finish_sweep
 from activities.sweeping import sweep_project
+from benchmarks.counted_tables import Counted
 from benchmarks.table import show
 from localcloud.stack import LocalCloud
 from shared.domain import names
@@ -39,28 +39,9 @@ from shared.ports.tables import LARGEST_TRANSACTION, Insert, Tables
 from shared.ports.world import World
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
-ROWS_A_TRANSACTION = 1000
 APPS_A_PAGE = 100
 SIZES = ((1, 100), (10, 1000), (100, 10_000))
 SMALL = ((1, 20), (4, 80))
-
-
-class Counted:
-    """The real tables, with every transaction counted: a scan is one for each thousand rows."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-        self.done: Counter[str] = Counter()
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        call = getattr(self._tables, name)
-
-        def counted(*parts: Any, **more: Any) -> Any:
-            answer = call(*parts, **more)
-            self.done[name] += max(1, -(-len(answer) // ROWS_A_TRANSACTION)) if isinstance(answer, list) else 1
-            return answer
-
-        return counted
 
 
 class Engine:

@@ -70,6 +70,13 @@ class AzureTables:
         return _patiently(lambda: self._query(table, condition, values, kind))
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
+        return self._carry_out(table, partition, changes) is not None
+
+    def update(self, table: str, partition: str, change: Update) -> str | None:
+        return self._carry_out(table, partition, [change])
+
+    def _carry_out(self, table: str, partition: str, changes: Sequence[Change]) -> str | None:
+        """Carry out all changes or none; return the ETag of a change that is alone, None where a row had changed."""
         if len(changes) > LARGEST_TRANSACTION:
             msg = f"{len(changes)} changes in one transaction; {LARGEST_TRANSACTION} are the limit"
             raise ValueError(msg)
@@ -79,39 +86,34 @@ class AzureTables:
         deadline_s, attempt = elapsed_s() + BUDGET_S, 0
         while True:
             try:
-                self._submit(table, operations)
+                return self._submit(table, operations)
             except TROUBLE as error:
                 refused = _is_refusal(error)
-                if (attempt or not refused) and self._happened(table, partition, witness, op):
-                    return True
+                if (attempt or not refused) and (etag := self._happened(table, partition, witness, op)) is not None:
+                    return etag
                 if refused:
-                    return False
+                    return None
                 if elapsed_s() > deadline_s:
                     raise StorageUnavailable(f"table {table} did not answer: {error}") from error
-            else:
-                return True
             wait(ids.full_jitter_s(attempt, base_s=0.05))
             attempt += 1
 
-    def _happened(self, table: str, partition: str, witness: Insert | Update | None, op: str) -> bool:
-        """Tell whether the commit of this op was applied although its reply was lost."""
+    def _happened(self, table: str, partition: str, witness: Insert | Update | None, op: str) -> str | None:
+        """Return the row's ETag where the commit of this op was applied although its reply was lost, else None."""
         if witness is None:
-            return False
+            return None
         stored = self.read(table, partition, witness.key, type(witness.row))
-        return stored is not None and stored.row.op == op
+        return stored.etag if stored is not None and stored.row.op == op else None
 
-    def _submit(self, table: str, operations: list[tuple[Any, ...]]) -> None:
+    def _submit(self, table: str, operations: list[tuple[Any, ...]]) -> str:
+        """Send the operations; return the ETag of one that is alone, empty where there is none or there are many."""
         client = self._clients[table]
-        if len(operations) > 1:
-            client.submit_transaction(operations)
-            return
         verb, entity, *rest = operations[0]
-        if verb == "create":
-            client.create_entity(entity)
-        elif verb == "update":
-            client.update_entity(entity, **rest[0])
-        else:
-            client.submit_transaction(operations)  # delete_entity answers OK even where there was nothing
+        if len(operations) > 1 or verb == "delete":  # delete_entity answers OK even where there was nothing
+            client.submit_transaction(operations)
+            return ""
+        written = client.create_entity(entity) if verb == "create" else client.update_entity(entity, **rest[0])
+        return str(written["etag"])
 
     def _read(self, table: str, partition: str, key: str, kind: type[R]) -> Stored[R] | None:
         try:

@@ -24,6 +24,7 @@ from shared.ports.clock import elapsed_s, utc_now, wait
 from shared.ports.ledger_desk import LedgerDesk
 from shared.ports.outgoing import CONTROL_PLANE, bounds_facts, outbox_entry
 from shared.ports.rows import know_types
+from shared.ports.shell_rows import ShellRows
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
 CORE = "core"
@@ -65,6 +66,7 @@ class Sessions:
         self._bounds: dict[ProjectId, Governance] = {}
         self._recent_books: dict[ProjectId, tuple[float, Book | None]] = {}
         self._projects: dict[SessionId, ProjectId] = {}
+        self.shell_rows = ShellRows(tables, CORE)
 
     # reading
 

@@ -82,3 +82,6 @@ class Tables(Protocol):
 
         Raise StorageUnavailable where storage does not answer; then a later read tells what happened.
         """
+
+    def update(self, table: str, partition: str, change: Update) -> str | None:
+        """Write one row and return its new ETag; None where it was not as it was read. Raise as `commit` does."""

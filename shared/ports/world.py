@@ -29,8 +29,8 @@ from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
 from shared.ports.tokens import Tokens
 
-SWEEP_CHECK_EVERY = timedelta(minutes=1)
-"""How often a process looks, on the occasion of a call, whether the sweep is overdue."""
+SWEEP_CHECK_EVERY = timedelta(seconds=150)
+"""How often a process looks, on the occasion of a call, whether the sweep is overdue: half of its usual slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

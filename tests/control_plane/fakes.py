@@ -37,7 +37,7 @@ from shared.ports.environments import EnvironmentFacts, EnvironmentUnknown
 from shared.ports.event_topic import EventRefused, TopicUnavailable
 from shared.ports.governance import GovernanceUnknown
 from shared.ports.rows import from_entity, to_entity
-from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored
+from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Update
 from shared.ports.tokens import TokenRefused
 
 USERS = {
@@ -107,6 +107,11 @@ class MemoryTables:
             if when == "after":
                 raise Crashed(f"after write {self.commits}")
             return done
+
+    def update(self, table: str, partition: str, change: Update) -> str | None:
+        if not self.commit(table, partition, [change]):
+            return None
+        return self._rows[(table, partition, change.key)][1]
 
     def _apply(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
         keys = [change.key for change in changes]

@@ -96,6 +96,7 @@ class AppCaller:
         }
         self.plane: Plane | None = None
         self.calls: list[str] = []
+        self.episodes = 0
 
     def kind_of(self, name: str) -> Literal["orchestration", "activity", "entity"] | None:
         if name in self._stories:
@@ -106,6 +107,7 @@ class AppCaller:
         return name
 
     async def call_orchestrator(self, name: str, payload: str) -> str:
+        self.episodes += 1
         return str(self._stories[name](func._durable_functions.OrchestrationContext(payload)))
 
     async def call_entity(self, name: str, payload: str) -> str:
@@ -137,6 +139,7 @@ class Plane(Surroundings):
         self.drivers = EngineDrivers(engine)
         self.keeps_house_every_s = 5.0
         self.sweeps = False  # whether the timer that starts sweeps ticks
+        self._called = self._ticks = 0
         caller.plane = self
 
     async def call(
@@ -152,12 +155,18 @@ class Plane(Surroundings):
     ) -> tuple[int, Any, dict[str, str]]:
         """Call an operation as a user; return status, body, headers (lower-case)."""
         operation, request = request_for(who, name, body, headers=headers, query=query, **parts)
+        self._called += 1
         answer = await serve_with(operation, request, self.world, self.drivers)
         await asyncio.gather(*ASIDE)
         text = answer.get_body()
         told = {key.lower(): value for key, value in answer.headers.items()}
         is_json = answer.mimetype == "application/json"
         return answer.status_code, json.loads(text) if text and is_json else text.decode() or None, told
+
+    @property
+    def executed(self) -> int:
+        """How many functions were executed: operations of the API, steps, episodes of orchestrations, timers."""
+        return self._called + len(self.caller.calls) + self.caller.episodes + self._ticks
 
     async def receive(self, **event: Any) -> None:
         """Deliver an event as the host hands it over."""
@@ -242,6 +251,7 @@ class Plane(Surroundings):
             await self.settle()
             if upcoming == next_keeping:
                 next_keeping += keeping_every
+                self._ticks += 1
                 with suppress(Crashed):  # a timer's run that dies is followed by the next one
                     await keeping.keep_house(self.world, self.drivers)
                     if self.sweeps:

@@ -118,6 +118,11 @@ class Surroundings:
             actual_cost=self.actual_cost,
         )
 
+    def over(self, tables: MemoryTables) -> None:
+        """Go on over these tables, with nothing in memory."""
+        self.tables = tables
+        self.start_process()
+
     def _outlook(self, settings: GpuSettings) -> Outlook:
         return outlook_of(settings, self._settings, self.environments, self.memory, self.prices)
 

@@ -97,7 +97,7 @@ def test_the_usage_of_a_thousand_sessions_of_a_month_is_the_sum_of_the_sessions_
     async def story(one: Plane):
         sessions = month_of(1000)
         for session in sessions:
-            book_usage(one.tables, session, session.ended_at)
+            book_usage(one.tables, [session], session.ended_at)
         cost = sum((cost_so_far(session, session.ended_at) for session in sessions), Decimal(0))
         seconds = sum(seconds_so_far(session, session.ended_at) for session in sessions)
 
@@ -124,14 +124,47 @@ def test_booking_again_changes_no_settled_row(tmp_path):
         for session in sessions:
             for at in (0.3, 0.6, 1.0):  # the sweep while it runs, then settling
                 running = msgspec.structs.replace(session, ended_at=None if at < 1 else session.ended_at)
-                book_usage(one.tables, running, MONTH + (session.ended_at - MONTH) * at)
+                book_usage(one.tables, [running], MONTH + (session.ended_at - MONTH) * at)
         before = one.tables.rows("usage", "", UsageRow)
         assert all(row.settled for row in before)
 
-        again = [book_usage(one.tables, session, session.ended_at + timedelta(days=3)) for session in sessions]
+        again = [book_usage(one.tables, [session], session.ended_at + timedelta(days=3)) for session in sessions]
 
         assert sum(again) == 0
         assert one.tables.rows("usage", "", UsageRow) == before
+
+    played(tmp_path, story)
+
+
+def test_settling_wins_over_an_estimate_that_is_written_at_the_same_time(tmp_path, monkeypatch):
+    async def story(one: Plane):
+        (session,) = month_of(1)
+        running = msgspec.structs.replace(session, ended_at=None)
+        scan = one.tables.scan
+
+        def scan_then_be_overtaken(*place, **more):
+            found = scan(*place, **more)
+            monkeypatch.setattr(one.tables, "scan", scan)
+            book_usage(one.tables, [running], session.ended_at - timedelta(seconds=1))
+            return found
+
+        monkeypatch.setattr(one.tables, "scan", scan_then_be_overtaken)
+        book_usage(one.tables, [session], session.ended_at)
+
+        rows = one.tables.rows("usage", "", UsageRow)
+        assert all(row.settled for row in rows)
+        assert sum(row.seconds for row in rows) == seconds_so_far(session, session.ended_at)
+
+    played(tmp_path, story)
+
+
+def test_many_sessions_are_booked_by_the_day_and_not_one_by_one(tmp_path):
+    async def story(one: Plane):
+        began = MONTH + timedelta(hours=9)
+        sessions = [ended_session(random.Random(n), began, timedelta(hours=1), tries=[]) for n in range(250)]
+        before = one.tables.commits
+        assert book_usage(one.tables, sessions, began + timedelta(hours=2)) == 250
+        assert one.tables.commits - before == 3
 
     played(tmp_path, story)
 
@@ -190,7 +223,7 @@ def test_a_member_sees_own_rows_whatever_is_asked_and_an_administrator_all(tmp_p
         for user, number in (("alice", 3), ("bob", 2)):
             for _ in range(number):
                 session = ended_session(draw, MONTH, timedelta(hours=1), user=USERS[user], tries=[])
-                book_usage(one.tables, session, session.ended_at)
+                book_usage(one.tables, [session], session.ended_at)
 
         async def sessions(who: str, **query: str) -> int:
             return (await usage_of(one, who, **OCTOBER, **query))["totals"]["sessions"]
@@ -217,7 +250,7 @@ def test_filters_narrow_what_is_counted(tmp_path):
         ):
             more = {"gpu_type": gpu_type, "region": region, "labels": labels, "tries": []}
             session = ended_session(draw, MONTH, timedelta(hours=1), **more)
-            book_usage(one.tables, session, session.ended_at)
+            book_usage(one.tables, [session], session.ended_at)
 
         async def sessions(**query: str) -> int:
             return (await usage_of(one, "carol", **OCTOBER, **query))["totals"]["sessions"]
@@ -267,7 +300,7 @@ def test_a_question_that_is_wrong_is_refused_by_name(tmp_path, query, target, sa
 def test_a_range_of_400_days_is_summed(tmp_path):
     async def story(one: Plane):
         session = ended_session(random.Random(3), MONTH, timedelta(hours=1), tries=[])
-        book_usage(one.tables, session, session.ended_at)
+        book_usage(one.tables, [session], session.ended_at)
 
         told = await usage_of(one, "carol", **{"from": "2025-10-18", "to": "2026-11-21"})
 
@@ -287,7 +320,7 @@ def test_csv_has_the_lines_of_json_and_begins_no_formula(tmp_path):
         ):
             more = {"user_name": name, "labels": {"team": label}, "user": ids.new_request_id(), "tries": []}
             session = ended_session(draw, MONTH, timedelta(minutes=draw.randint(1, 99)), **more)
-            book_usage(one.tables, session, session.ended_at)
+            book_usage(one.tables, [session], session.ended_at)
         query = {**OCTOBER, "groupBy": "label:team,user"}
         told = await usage_of(one, "carol", **query)
 
@@ -502,7 +535,7 @@ def test_the_bill_stands_beside_the_estimates_and_what_is_missing_is_named(tmp_p
         draw = random.Random(5)
         billed, unbilled = (ended_session(draw, MONTH, timedelta(hours=1), tries=[]) for _ in range(2))
         for session in (billed, unbilled):
-            book_usage(one.tables, session, session.ended_at)
+            book_usage(one.tables, [session], session.ended_at)
         cost, unbooked = cost_so_far(billed, billed.ended_at), SessionId("z" * 26)
         one.actual_cost.billed = {
             billed.session: Actual(amount=cost + Decimal("0.01"), currency="USD"),

@@ -137,6 +137,18 @@ def test_a_row_that_changed_meanwhile_refuses_the_whole_transaction(tables, part
     assert [s.row.revision for s in tables.scan("core", partition, ("a", "z"), LedgerRow)] == [1, 5]
 
 
+def test_a_row_that_was_written_alone_can_be_written_again_by_the_etag_that_came_back(tables, partition):
+    tables.commit("core", partition, [Insert("a", ledger(1))])
+    first = tables.read("core", partition, "a", LedgerRow)
+
+    etag = tables.update("core", partition, Update("a", ledger(2), first.etag))
+
+    assert etag == tables.read("core", partition, "a", LedgerRow).etag != first.etag
+    assert tables.update("core", partition, Update("a", ledger(3), first.etag)) is None
+    assert tables.update("core", partition, Update("a", ledger(3), etag)) is not None
+    assert tables.read("core", partition, "a", LedgerRow).row.revision == 3
+
+
 def test_deleting_what_is_not_there_is_refused_although_the_sdk_would_call_it_done(tables, partition):
     tables.commit("core", partition, [Insert("a", ledger(1))])
     stored = tables.read("core", partition, "a", LedgerRow)
