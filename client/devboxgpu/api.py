@@ -17,6 +17,7 @@ OPEN_PATIENCE_S = 6.0
 """Short, because a person waits for the first word; once the session is being made, patience is longer."""
 
 REPLAY_PATIENCE_S = 20.0
+SWEEP_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,13 @@ class ControlPlane:
         """The settings after the patch, which is taken only if they are still those of the ETag."""
         headers = {"If-Match": etag}
         return object_in(self._calls.call("PATCH", self._settings_path(), patch, query=query, headers=headers))
+
+    def sweep_project(self, *, dry_run: bool) -> Json:
+        """What a sweep of the project has found, and repaired unless it was dry."""
+        query = {"dryRun": "true"} if dry_run else {}
+        return object_in(
+            self._calls.call("POST", f"{self._project_path()}/sweep", query=query, patience_s=SWEEP_PATIENCE_S)
+        )
 
     def replay_policy(self, patch: Json, *, days: int) -> Json:
         """What this merge patch of the settings would have made of the demand of the last days; nothing is written."""

@@ -149,3 +149,9 @@ ACTIVITY_COLUMNS = (
     Column("ON", lambda entry: entry.get("subject")),
     Column("FACTS", _facts),
 )
+FINDING_COLUMNS = (
+    Column("WHAT", lambda finding: finding.get("what")),
+    Column("ON", lambda finding: finding.get("subject")),
+    Column("REPAIRED", lambda finding: "yes" if finding.get("repaired") else "not yet"),
+    Column("DETAIL", lambda finding: finding.get("detail")),
+)

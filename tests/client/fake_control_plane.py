@@ -166,6 +166,8 @@ class FakeControlPlane:
                 return self.project.read(call)
             case "PATCH", ["gpuSettings"]:
                 return self.project.patch(call)
+            case "POST", ["sweep"]:
+                return self.project.sweep(call)
             case "POST", ["replay"]:
                 return self.project.replay(call)
             case "GET", [""]:

@@ -38,6 +38,8 @@ class FakeProject:
     changed_by_another_before_writing: bool = False
     replayed: dict[str, object] = field(default_factory=dict)
     """What a replay comes to."""
+    swept: dict[str, object] = field(default_factory=dict)
+    """What a sweep comes to."""
     running_sessions: str | None = None
     """What the last write asked for the sessions that run."""
 
@@ -73,6 +75,9 @@ class FakeProject:
         locks = [{"setting": setting, "message": message} for setting, message in self.locks.items()]
         names = {path: "project" for path in _paths(self.settings)} | self.sources
         return 200, {"settings": self.settings, "sources": names, "locks": locks}, {"ETag": self.etag}
+
+    def sweep(self, call: Call) -> Answer:
+        return 200, {**self.swept, "dryRun": call.query.get("dryRun") == ["true"]}, {}
 
     def replay(self, call: Call) -> Answer:
         if self.role != "administrator":

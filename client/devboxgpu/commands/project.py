@@ -1,4 +1,4 @@
-"""`devboxgpu project list|show|set|usage|activity|replay`."""
+"""`devboxgpu project list|show|set|usage|activity|replay|sweep`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from devboxgpu.commands.options import configured, endpoint_options, output_options
 from devboxgpu.commands.project_activity import project_activity
+from devboxgpu.commands.project_sweep import project_sweep
 from devboxgpu.commands.replay import replay
 from devboxgpu.commands.setting_options import setting_options
 from devboxgpu.commands.usage import project_usage
@@ -24,6 +25,7 @@ def project() -> None:
 project.add_command(project_usage)
 project.add_command(project_activity)
 project.add_command(replay)
+project.add_command(project_sweep)
 
 
 @project.command("list", short_help="List your projects.")
