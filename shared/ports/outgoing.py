@@ -32,16 +32,20 @@ def outbox(
 
 
 def ledger_facts(book: Book, *, further: int = 0) -> dict[str, object]:
-    """Return where in the ledger's history a change stands, by which instant, and what Azure's quota then left.
+    """Return where in the ledger's history a change stands, by which instant, what quota and hard budget then left.
 
-    With it the audit can be replayed (I21). The quota is the one that this write of the ledger began with.
+    With it the audit can be replayed (I21). Quota and budget are those that this write of the ledger began with.
     """
-    return {
+    facts: dict[str, object] = {
         "ledgerRevision": book.revision,
         "ledgerIndex": book.index + further,
         "ledgerAt": book.now.isoformat(),
         "quota": dict(book.quota),
     }
+    if book.budget_left is not None:
+        holds = {gpu_type: str(hold) for gpu_type in book.rates if (hold := book.first_hold(gpu_type)) is not None}
+        facts["budget"] = {"left": str(book.budget_left), "holds": holds}
+    return facts
 
 
 def bounds_facts(bounds: Governance) -> dict[str, object]:
