@@ -59,6 +59,11 @@ def swept(stack, **query: str) -> dict[str, Any]:
     return report
 
 
+def until_swept_away(stack, *apps: str) -> None:
+    """Sweep on request until these are gone: the first look notes them, a later one deletes them."""
+    until(lambda: swept(stack) and all(is_gone(stack, app) for app in apps), "orphans to be deleted", every_s=0.5)
+
+
 def published(stack, event_type: str) -> list[dict[str, Any]]:
     events = send("GET", f"{stack.endpoints['eventGrid']}/_received").json["value"]
     return [event for event in events if event.get("type") == f"DevBoxGpu.{event_type}"]
@@ -89,7 +94,7 @@ def test_a_list_that_fails_on_its_second_page_deletes_nothing(stack, dev):
     assert not any(is_gone(stack, app) for app in apps)
 
     stack.azure_faults(list_fails_on_page=None)
-    until(lambda: all(is_gone(stack, app) for app in apps), "the orphans to be deleted")
+    until_swept_away(stack, *apps)
 
 
 def test_a_dry_run_finds_and_touches_nothing(stack):
@@ -98,7 +103,7 @@ def test_a_dry_run_finds_and_touches_nothing(stack):
     report = swept(stack, dryRun="true")
 
     assert [entry["repaired"] for entry in report["found"] if app in entry["subject"]] == [False]
-    until(lambda: is_gone(stack, app), "the orphan to be deleted")
+    until_swept_away(stack, app)
 
 
 def user_of(stack, dev) -> str:
