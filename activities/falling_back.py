@@ -114,6 +114,7 @@ def _exchange(turn: Turn, book: Book, target: Place, tries: list[Try]) -> Decide
         EndReason.NO_CAPACITY,
         nowhere(no_capacity("").problem, listed),
         tries=tries,
+        replica_started_at=None,  # what it cost here is in the last try: it counts once
         next_region=None,
         next_gpu_type=None,
     )
