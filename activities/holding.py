@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from activities.authorising import within_budget
-from activities.provisioning import missing_app
+from activities.falling_back import present_place
+from activities.provisioning import missing_app, pinned_rate
 from activities.stopping import stop_if_told
 from activities.turn import (
     AFTER_DEADLINE_S,
@@ -46,8 +47,16 @@ def _tend(turn: Turn) -> Move | LedgerMove:
             return missing_app(turn)
     except ArmUnknown:
         pass  # unknown is not gone: the session goes on, and is looked at again
-    move = within_budget(turn, _foretold(turn, turn.stay(holding_pause_s(turn, turn.end()), missing_since=None)))
-    return told_to_shells(turn, move)
+    move = turn.stay(holding_pause_s(turn, turn.end()), missing_since=None, **_late_price(turn))
+    return told_to_shells(turn, within_budget(turn, _foretold(turn, move)))
+
+
+def _late_price(turn: Turn) -> dict[str, Any]:
+    """Return the columns of a price that was not known when the session began, and is by now: all of it has it."""
+    if turn.session.rate is not None:
+        return {}
+    place = present_place(turn.session)
+    return pinned_rate(turn.world.prices.known(place.region, place.gpu_type))
 
 
 def _foretold(turn: Turn, move: Move) -> Move:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,9 +20,9 @@ from activities.retiring import retire
 from activities.settlement import book_usage
 from shared.domain import names
 from shared.domain.admission import Book, promotions
-from shared.domain.budget import cost_in_month
+from shared.domain.budget import accrued_in
 from shared.domain.events import EventType
-from shared.domain.names import ProjectId, SessionId
+from shared.domain.names import ProjectId
 from shared.domain.records import SessionRow, WakeRow
 from shared.domain.states import COUNTED
 from shared.domain.sweeping import UNSEEN_AFTER, Finding, Found, drift, is_past_keeping, reservations
@@ -97,18 +98,18 @@ def _estimate(look: Look, page: list[Stored[SessionRow]]) -> None:
     running = [stored.row for stored in page if stored.row.state in COUNTED]
     for row in running:
         book_usage(sessions.tables, row, now)
-    costs = {row.session: cost for row in running if (cost := cost_in_month(row, now)) is not None}
     ledger = sessions.ledger(look.project)
-    if costs and ledger is not None and ledger.row.policy.budget is not None:
-        sessions.ledgers.enter(look.project, lambda book: _accrued(look, book, costs))
+    if running and ledger is not None and ledger.row.policy.budget is not None:
+        sessions.ledgers.enter(look.project, lambda book: _accrued(look, book, running, now))
 
 
-def _accrued(look: Look, book: Book, costs: dict[SessionId, Decimal]) -> Entry:
-    """Return the ledger with these costs, of sessions only that still hold a GPU: their release writes the ledger."""
+def _accrued(look: Look, book: Book, running: list[SessionRow], now: datetime) -> Entry:
+    """Return the ledger with what those of these have cost that still hold a GPU: their release writes the ledger."""
     if book.index:
         return Entry(book.ledger, ())  # others have changed it in this very transaction: the rows do not say so yet
     holding = {row.session for row in look.world.sessions.sessions(look.project) if row.holds}
-    return Entry(book.ledger.accruing({one: cost for one, cost in costs.items() if one in holding}), ())
+    costs: dict[str, Decimal] = {row.session: accrued_in(book, row, now) for row in running if row.session in holding}
+    return Entry(book.ledger.accruing(costs), ())
 
 
 def _retire(look: Look, page: list[Stored[SessionRow]]) -> None:
