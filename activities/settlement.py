@@ -11,7 +11,7 @@ from activities.turn import Move, Turn, take_turn
 from shared.domain import names
 from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
-from shared.domain.usage import UsageRow, usage_partition, usage_rows
+from shared.domain.usage import UsageRow, stands_in_for, usage_partition, usage_rows
 from shared.ports.tables import Insert, Stored, Tables, Update
 from shared.ports.world import World
 
@@ -33,6 +33,7 @@ def book_usage(tables: Tables, session: SessionRow, until: datetime) -> int:
     """Write what the session used up to `until`; return how many rows changed. What is settled stays as it is.
 
     Rows have keys of their own: a second run, of this step or of a sweep, finds the first one's and changes nothing.
+    What is settled takes an estimate's place even where that ran ahead of the session's end.
     """
     return sum(_book(tables, key, row) for key, row in usage_rows(session, until))
 
@@ -42,7 +43,7 @@ def _book(tables: Tables, key: str, row: UsageRow) -> bool:
     stored: Stored[UsageRow] | None = tables.read("usage", partition, key, UsageRow)
     if stored is None:
         return tables.commit("usage", partition, [Insert(key, row)])
-    if stored.row.settled or stored.row.seconds > row.seconds:
+    if stored.row.settled or not stands_in_for(row, stored.row):
         return False
     if msgspec.structs.replace(stored.row, op=row.op) == row:
         return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +36,8 @@ from shared.ports.world import World
 PAGE = 100
 """Sessions that one step looks at: the engine is asked for each, some at once, and a step has ten seconds."""
 ASKED_AT_ONCE = 8
+ENDS_WITHIN = timedelta(seconds=60)
+"""So long before it is written may a session have ended, at the most: a step has ten seconds, clocks differ by some."""
 
 
 class ProjectOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +76,12 @@ async def sweep_sessions(look: Look, after: str, *, estimates: bool) -> str | No
     """Look after a page of sessions, from this key on; return the key to go on from, None where these were the last."""
     keys = (after or names.SESSIONS[0], names.SESSIONS[1])
     tables = look.world.sessions.tables
+    read_at = look.world.now()
     page = await asyncio.to_thread(lambda: tables.scan(CORE, look.project, keys, SessionRow, most=PAGE))
     gate = asyncio.Semaphore(ASKED_AT_ONCE)
     await asyncio.gather(*(_give_a_driver(look, stored.row, gate) for stored in page if not stored.row.finished))
     if estimates and not look.dry_run:
-        await asyncio.to_thread(_estimate, look, page)
+        await asyncio.to_thread(_estimate, look, page, read_at)
     await asyncio.to_thread(_retire, look, page)
     return f"{page[-1].key}." if len(page) == PAGE else None
 
@@ -92,12 +95,16 @@ async def _give_a_driver(look: Look, row: SessionRow, gate: asyncio.Semaphore) -
             look.note(Found.DRIVER_LOST, f"sessions/{row.session}", detail, repaired=replaced)
 
 
-def _estimate(look: Look, page: list[Stored[SessionRow]]) -> None:
-    """Write down what running sessions have used so far: their own end settles it. The budget's alerts go by it."""
+def _estimate(look: Look, page: list[Stored[SessionRow]], read_at: datetime) -> None:
+    """Write down what running sessions have used so far: their own end settles it. The budget's alerts go by it.
+
+    Usage is written down as of a while before the sessions were read: one that was about to end then has not ended
+    before that, so no estimate is of a day, or at a place, that its end knows nothing of.
+    """
     now, sessions = look.world.now(), look.world.sessions
     running = [stored.row for stored in page if stored.row.state in COUNTED]
     for row in running:
-        book_usage(sessions.tables, row, now)
+        book_usage(sessions.tables, row, read_at - ENDS_WITHIN)
     ledger = sessions.ledger(look.project)
     if running and ledger is not None and ledger.row.policy.budget is not None:
         sessions.ledgers.enter(look.project, lambda book: _accrued(look, book, running, now))
