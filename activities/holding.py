@@ -32,6 +32,9 @@ from shared.ports.sessions import SessionView
 from shared.ports.tables import Change, Stored
 from shared.ports.world import World
 
+SAME_STOP = timedelta(seconds=30)
+"""An idle stop moves by a second or so with every renewal, as clients count whole seconds: it is still the same one."""
+
 
 def tend_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
     """Stop the session if there is a reason to, else return how long it may be left alone."""
@@ -68,7 +71,8 @@ def _foretold(turn: Turn, move: Move) -> Move:
     if turn.now < warn_at:
         left_s = (warn_at - turn.now).total_seconds() + AFTER_DEADLINE_S
         return replace(move, pause_s=min(move.pause_s, left_s))
-    if turn.session.warned_for == planned.at:
+    warned_for = turn.session.warned_for
+    if warned_for is not None and abs(planned.at - warned_for) < SAME_STOP:
         return move
     row = msgspec.structs.replace(move.session, warned_for=planned.at)
     return replace(move, session=row, event=EventType.SESSION_IDLE_WARNING)

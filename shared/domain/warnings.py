@@ -57,6 +57,8 @@ def _what_to_do(reason: EndReason, session: SessionId) -> str:
         return f"Any key keeps it, or: devboxgpu sessions extend {session} --minutes 60"
     if reason is EndReason.MAX_LIFETIME:
         return f"Save your work, or: devboxgpu sessions extend {session} --minutes 60"
+    if reason is EndReason.BUDGET_EXHAUSTED:
+        return "Save your work, or ask a project administrator for more."
     return "Save your work."
 
 

@@ -337,3 +337,31 @@ def test_a_price_that_becomes_known_while_the_session_runs_is_its_price_from_the
         assert ledger(one).spent == Decimal("0.000433") * row.metered_s
 
     played_exactly(story)
+
+
+def test_an_idle_stop_that_moves_by_a_second_is_told_to_the_world_once(played_exactly):
+    async def story(one: Plane):
+        await one.enable(idle={"timeoutMinutes": 20, "warnMinutes": [5, 1]})
+        view = await one.opened()
+        last_active_at = one.clock.now()
+        for minute in range(18):
+            await one.run_for(60)
+            age_s = (one.clock.now() - last_active_at).total_seconds()
+            assert await one.renew(active_s_ago=age_s - minute * 0.05) == 200
+            await one.enable(idle={"timeoutMinutes": 20, "warnMinutes": [5, 1]})
+        assert one.session(view["session"]).state is SessionState.RUNNING
+        events = [event.event_type for _, _, event in one.topic.published]
+        assert events.count("DevBoxGpu.Session.IdleWarning") == 1
+
+    played_exactly(story)
+
+
+def test_a_session_that_the_budget_ends_is_not_extended_and_says_why(played_exactly):
+    async def story(one: Plane):
+        await budget(one, "0.60")
+        view = await one.opened()
+        await held_for(one, 12)
+        status, answer, _ = await one.call("alice", "ExtendSession", {"minutes": 30}, session=view["session"])
+        assert (status, answer["error"]["code"]) == (409, "BudgetExhausted")
+
+    played_exactly(story)
