@@ -254,6 +254,11 @@ def test_filters_narrow_what_is_counted(tmp_path):
         ({"gpuType": "H100"}, "gpuType", "T4, A100"),
         ({"label": "=x"}, "label", "NAME=VALUE"),
         ({"format": "xml"}, "format", "json or csv"),
+        ({"user": ""}, "user", "object id"),
+        ({"region": ""}, "region", "left out"),
+        ({"label": ""}, "label", "left out"),
+        ({"from": "0001-01-01", "to": "0001-01-02"}, "to", "from 1971 to 9998"),
+        ({"from": "2027-01-01"}, "from", "now where it is not given"),
     ],
 )
 def test_a_question_that_is_wrong_is_refused_by_name(tmp_path, query, target, said):
@@ -476,6 +481,11 @@ def test_activity_is_filtered_by_type_actor_session_and_time(tmp_path):
         ({"after": "o-00000000000000-'"}, "after"),
         ({"maxpagesize": "0"}, "maxpagesize"),
         ({"maxpagesize": "²"}, "maxpagesize"),
+        ({"actor": ""}, "actor"),
+        ({"type": " ,"}, "type"),
+        ({"from": "0001-01-01T00:00:00+05:00"}, "from"),
+        ({"to": "0001-01-03"}, "to"),
+        ({"to": "9999-12-31T23:59:59-05:00"}, "to"),
     ],
 )
 def test_a_wrong_filter_of_activity_is_refused_by_name(tmp_path, query, target):
