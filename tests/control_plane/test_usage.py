@@ -348,6 +348,8 @@ def test_a_price_of_the_bundled_table_is_said_wherever_a_price_is_shown(tmp_path
         told = await usage_of(one, "alice")
         assert told["totals"]["bundled"]
         assert told["value"][0]["bundled"]
+        text = (await one.call("alice", "GetUsage", query={"format": "csv"}))[1]
+        assert [record["bundled"] for record in csv.DictReader(io.StringIO(text))] == ["true"]
 
     played(tmp_path, story)
 
