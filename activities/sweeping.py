@@ -107,14 +107,16 @@ def _estimate(look: Look, page: list[Stored[SessionRow]], read_at: datetime) -> 
         book_usage(sessions.tables, row, read_at - ENDS_WITHIN)
     ledger = sessions.ledger(look.project)
     if running and ledger is not None and ledger.row.policy.budget is not None:
-        sessions.ledgers.enter(look.project, lambda book: _accrued(look, book, running, now))
+        keys = (page[0].key, f"{page[-1].key}.")
+        sessions.ledgers.enter(look.project, lambda book: _accrued(look, book, running, keys, now))
 
 
-def _accrued(look: Look, book: Book, running: list[SessionRow], now: datetime) -> Entry:
+def _accrued(look: Look, book: Book, running: list[SessionRow], keys: tuple[str, str], now: datetime) -> Entry:
     """Return the ledger with what those of these have cost that still hold a GPU: their release writes the ledger."""
     if book.index:
         return Entry(book.ledger, ())  # others have changed it in this very transaction: the rows do not say so yet
-    holding = {row.session for row in look.world.sessions.sessions(look.project) if row.holds}
+    page = look.world.sessions.tables.scan(CORE, look.project, keys, SessionRow)
+    holding = {stored.row.session for stored in page if stored.row.holds}
     costs: dict[str, Decimal] = {row.session: accrued_in(book, row, now) for row in running if row.session in holding}
     return Entry(book.ledger.accruing(costs), ())
 
