@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from activities.turn import AFTER_DEADLINE_S, Decided, LedgerMove, Move, Turn
 from shared.domain.admission import Book
-from shared.domain.budget import cost_in_month, covered, renewal_due_at
-from shared.domain.pricing import worst_case
+from shared.domain.budget import accrued_in, notice, renewal_due_at, with_next_slice
 from shared.domain.records import SessionRow
 from shared.domain.states import EndReason
 
@@ -34,8 +32,11 @@ def within_budget(turn: Turn, move: Move) -> Move | LedgerMove:
 
 
 def _due_at(turn: Turn, session: SessionRow) -> datetime:
-    warn = timedelta(minutes=max(session.warn_minutes, default=0.0))
-    return renewal_due_at(session.authorised_until or turn.now, turn.world.settings.window, warn)
+    return renewal_due_at(session.authorised_until or turn.now, turn.world.settings.window, _warns_for(session))
+
+
+def _warns_for(session: SessionRow) -> timedelta:
+    return timedelta(minutes=max(session.warn_minutes, default=0.0))
 
 
 def _until(at: datetime, now: datetime, at_most_s: float) -> float:
@@ -46,21 +47,31 @@ def _renewed(turn: Turn, move: Move, book: Book) -> Decided:
     """Hold the next slice, or order the stop where the budget does not bear it or there is no price to hold by."""
     if book.hard_budget is None:
         return Decided(move=_called_off(move), ledger=book.ledger)
-    session, name = move.session, move.session.session
-    rate = session.rate or book.rates.get(session.gpu_type)
-    accrued = cost_in_month(session, turn.now) or Decimal(0)
-    needed = accrued + worst_case(rate, book.slice) if rate is not None else None
-    if needed is None or not covered(book.ledger, book.hard_budget, name, needed):
-        return Decided(move=_ordered(turn, move), ledger=book.ledger.accruing({name: accrued}))
+    session = move.session
+    ledger = with_next_slice(book, session, session.gpu_type, turn.now)
+    if ledger is None:
+        told = book.ledger.accruing({session.session: accrued_in(book, session, turn.now)})
+        return Decided(move=_ordered(turn, move, book), ledger=told)
     held = _with(_called_off(move), authorised_until=turn.now + book.slice)
     held = replace(held, pause_s=_until(_due_at(turn, held.session), turn.now, move.pause_s))
-    return Decided(move=held, ledger=book.ledger.authorising(name, needed, accrued=accrued))
+    return Decided(move=held, ledger=ledger)
 
 
-def _ordered(turn: Turn, move: Move) -> Move:
-    stop_at = move.session.authorised_until or turn.now
+def _ordered(turn: Turn, move: Move, book: Book) -> Move:
+    """Order the stop, once; one that is ordered for another reason and comes earlier stays."""
+    session, stop_at = move.session, _stop_at(turn, move.session, book)
+    if session.ordered_stop_at is not None and session.ordered_stop_at <= stop_at:
+        return move
     stopping = _with(move, ordered_stop_at=stop_at, ordered_stop_reason=EndReason.BUDGET_EXHAUSTED)
     return replace(stopping, pause_s=_until(stop_at, turn.now, move.pause_s))
+
+
+def _stop_at(turn: Turn, session: SessionRow, book: Book) -> datetime:
+    """Return the end of what is held. Where nothing is, the budget is newer than the session: it is warned first."""
+    held_until = session.authorised_until if session.session in book.ledger.authorised else None
+    if held_until is not None and turn.now < held_until + book.slice:
+        return held_until
+    return turn.now + notice(book.slice, _warns_for(session))
 
 
 def _called_off(move: Move) -> Move:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from activities.authorising import within_budget
-from activities.provisioning import missing_app
+from activities.falling_back import present_place
+from activities.provisioning import missing_app, pinned_rate
 from activities.stopping import stop_if_told
 from activities.turn import (
     AFTER_DEADLINE_S,
@@ -31,6 +32,9 @@ from shared.ports.sessions import SessionView
 from shared.ports.tables import Change, Stored
 from shared.ports.world import World
 
+SAME_STOP = timedelta(seconds=30)
+"""An idle stop moves by a second or so with every renewal, as clients count whole seconds: it is still the same one."""
+
 
 def tend_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
     """Stop the session if there is a reason to, else return how long it may be left alone."""
@@ -46,8 +50,16 @@ def _tend(turn: Turn) -> Move | LedgerMove:
             return missing_app(turn)
     except ArmUnknown:
         pass  # unknown is not gone: the session goes on, and is looked at again
-    move = within_budget(turn, _foretold(turn, turn.stay(holding_pause_s(turn, turn.end()), missing_since=None)))
-    return told_to_shells(turn, move)
+    move = turn.stay(holding_pause_s(turn, turn.end()), missing_since=None, **_late_price(turn))
+    return told_to_shells(turn, within_budget(turn, _foretold(turn, move)))
+
+
+def _late_price(turn: Turn) -> dict[str, Any]:
+    """Return the columns of a price that was not known when the session began, and is by now: all of it has it."""
+    if turn.session.rate is not None:
+        return {}
+    place = present_place(turn.session)
+    return pinned_rate(turn.world.prices.known(place.region, place.gpu_type))
 
 
 def _foretold(turn: Turn, move: Move) -> Move:
@@ -59,7 +71,8 @@ def _foretold(turn: Turn, move: Move) -> Move:
     if turn.now < warn_at:
         left_s = (warn_at - turn.now).total_seconds() + AFTER_DEADLINE_S
         return replace(move, pause_s=min(move.pause_s, left_s))
-    if turn.session.warned_for == planned.at:
+    warned_for = turn.session.warned_for
+    if warned_for is not None and abs(planned.at - warned_for) < SAME_STOP:
         return move
     row = msgspec.structs.replace(move.session, warned_for=planned.at)
     return replace(move, session=row, event=EventType.SESSION_IDLE_WARNING)
@@ -86,14 +99,23 @@ def _under_present_policy(turn: Turn) -> Turn:
         max_lifetime_s=min(session.max_lifetime_s, longest_s),
         warn_minutes=list(settings.idle.warn_minutes),
     )
-    if stop_at is not None or session.ordered_stop_reason is EndReason.PROJECT_DISABLED:
-        reason = EndReason.PROJECT_DISABLED if stop_at is not None else None
-        tightened = msgspec.structs.replace(tightened, ordered_stop_at=stop_at, ordered_stop_reason=reason)
+    tightened = _told_to_end(tightened, stop_at)
     if tightened == session:
         return turn
     view = turn.view
     changed = Stored(view.session.key, tightened, view.session.etag)
     return Turn(world=turn.world, order=turn.order, view=SessionView(changed, view.wakes), now=turn.now)
+
+
+def _told_to_end(session: SessionRow, stop_at: datetime | None) -> SessionRow:
+    """Return the session with the stop that its project's settings order, or none; an earlier budget stop stays."""
+    reason = session.ordered_stop_reason
+    if stop_at is None:
+        off = reason is EndReason.PROJECT_DISABLED
+        return msgspec.structs.replace(session, ordered_stop_at=None, ordered_stop_reason=None) if off else session
+    if reason is EndReason.BUDGET_EXHAUSTED and session.ordered_stop_at and session.ordered_stop_at <= stop_at:
+        return session
+    return msgspec.structs.replace(session, ordered_stop_at=stop_at, ordered_stop_reason=EndReason.PROJECT_DISABLED)
 
 
 def told_to_shells(turn: Turn, move: Move | LedgerMove) -> Move | LedgerMove:
@@ -113,6 +135,7 @@ def _announced(turn: Turn, session: SessionRow) -> tuple[Change, ...]:
         "idle_timeout_s": session.idle_timeout_s,
         "max_lifetime_s": session.max_lifetime_s,
         "warn_minutes": session.warn_minutes,
+        "extendable": session.extendable,
         "ordered_stop_at": session.ordered_stop_at,
         "ordered_stop_reason": session.ordered_stop_reason,
     }

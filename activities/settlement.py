@@ -13,7 +13,7 @@ from activities.turn import Move, Turn, take_turn
 from shared.domain import names
 from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
-from shared.domain.usage import UsageRow, usage_partition, usage_rows
+from shared.domain.usage import UsageRow, stands_in_for, usage_partition, usage_rows
 from shared.ports.sessions import until_settled
 from shared.ports.tables import LARGEST_TRANSACTION, Change, Insert, Stored, Tables, Update
 from shared.ports.world import World
@@ -37,6 +37,7 @@ def book_usage(tables: Tables, sessions: Sequence[SessionRow], until: datetime) 
 
     Rows have keys of their own: a second run, of this step or of a sweep, finds the first one's and changes nothing.
     However many sessions there are, a day of theirs costs one look and one transaction for each hundred rows.
+    What is settled takes an estimate's place even where that ran ahead of the session's end.
     """
     days: defaultdict[str, dict[str, UsageRow]] = defaultdict(dict)
     for session in sessions:
@@ -69,7 +70,7 @@ def _booking(stored: Stored[UsageRow] | None, key: str, row: UsageRow) -> Change
     if stored is None:
         return Insert(key, row)
     known = stored.row
-    if known.settled or known.seconds > row.seconds or msgspec.structs.replace(known, op=row.op) == row:
+    if known.settled or not stands_in_for(row, known) or msgspec.structs.replace(known, op=row.op) == row:
         return None
     return Update(key, row, stored.etag)
 

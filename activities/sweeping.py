@@ -6,7 +6,9 @@ Each repair is conditional on what was read, so sweeps may meet; a dry run finds
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,9 +21,10 @@ from activities.retiring import retire
 from activities.settlement import book_usage
 from shared.domain import names
 from shared.domain.admission import Book, promotions
-from shared.domain.budget import cost_in_month
+from shared.domain.budget import accrued_in
 from shared.domain.events import EventType
-from shared.domain.names import ProjectId, SessionId
+from shared.domain.ledger import Ledger
+from shared.domain.names import ProjectId
 from shared.domain.records import SessionRow, WakeRow
 from shared.domain.states import COUNTED
 from shared.domain.sweeping import UNSEEN_AFTER, Finding, Found, drift, is_past_keeping, reservations
@@ -35,6 +38,8 @@ from shared.ports.world import World
 PAGE = 100
 """Sessions that one step looks at: the engine is asked for each, some at once, and a step has ten seconds."""
 ASKED_AT_ONCE = 8
+ENDS_WITHIN = timedelta(seconds=60)
+"""So long before it is written may a session have ended, at the most: a step has ten seconds, clocks differ by some."""
 
 
 class ProjectOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +78,12 @@ async def sweep_sessions(look: Look, after: str, *, estimates: bool) -> str | No
     """Look after a page of sessions, from this key on; return the key to go on from, None where these were the last."""
     keys = (after or names.SESSIONS[0], names.SESSIONS[1])
     tables = look.world.sessions.tables
+    read_at = look.world.now()
     page = await asyncio.to_thread(lambda: tables.scan(CORE, look.project, keys, SessionRow, most=PAGE))
     gate = asyncio.Semaphore(ASKED_AT_ONCE)
     await asyncio.gather(*(_give_a_driver(look, stored.row, gate) for stored in page if not stored.row.finished))
     if estimates and not look.dry_run:
-        await asyncio.to_thread(_estimate, look, page)
+        await asyncio.to_thread(_estimate, look, page, read_at)
     await asyncio.to_thread(_retire, look, page)
     return f"{page[-1].key}." if len(page) == PAGE else None
 
@@ -91,23 +97,29 @@ async def _give_a_driver(look: Look, row: SessionRow, gate: asyncio.Semaphore) -
             look.note(Found.DRIVER_LOST, f"sessions/{row.session}", detail, repaired=replaced)
 
 
-def _estimate(look: Look, page: list[Stored[SessionRow]]) -> None:
-    """Write down what running sessions have used so far: their own end settles it. The budget's alerts go by it."""
+def _estimate(look: Look, page: list[Stored[SessionRow]], read_at: datetime) -> None:
+    """Write down what running sessions have used so far: their own end settles it. The budget's alerts go by it.
+
+    Usage is written down as of a while before the sessions were read: one that was about to end then has not ended
+    before that, so no estimate is of a day, or at a place, that its end knows nothing of.
+    """
     now, sessions = look.world.now(), look.world.sessions
     running = [stored.row for stored in page if stored.row.state in COUNTED]
-    book_usage(sessions.tables, running, now)
-    costs = {row.session: cost for row in running if (cost := cost_in_month(row, now)) is not None}
+    book_usage(sessions.tables, running, read_at - ENDS_WITHIN)
     ledger = sessions.ledger(look.project)
-    if costs and ledger is not None and ledger.row.policy.budget is not None:
-        sessions.ledgers.enter(look.project, lambda book: _accrued(look, book, costs))
+    if running and ledger is not None and ledger.row.policy.budget is not None:
+        keys = (page[0].key, f"{page[-1].key}.")
+        sessions.ledgers.enter(look.project, lambda book: _accrued(look, book, running, keys, now))
 
 
-def _accrued(look: Look, book: Book, costs: dict[SessionId, Decimal]) -> Entry:
-    """Return the ledger with these costs, of sessions only that still hold a GPU: their release writes the ledger."""
+def _accrued(look: Look, book: Book, running: list[SessionRow], keys: tuple[str, str], now: datetime) -> Entry:
+    """Return the ledger with what those of these have cost that still hold a GPU: their release writes the ledger."""
     if book.index:
         return Entry(book.ledger, ())  # others have changed it in this very transaction: the rows do not say so yet
-    holding = {row.session for row in look.world.sessions.sessions(look.project) if row.holds}
-    return Entry(book.ledger.accruing({one: cost for one, cost in costs.items() if one in holding}), ())
+    page = look.world.sessions.tables.scan(CORE, look.project, keys, SessionRow)
+    holding = {stored.row.session for stored in page if stored.row.holds}
+    costs: dict[str, Decimal] = {row.session: accrued_in(book, row, now) for row in running if row.session in holding}
+    return Entry(book.ledger.accruing(costs), ())
 
 
 def _retire(look: Look, page: list[Stored[SessionRow]]) -> None:
@@ -141,12 +153,13 @@ def _repair_ledger(look: Look) -> None:
     done: list[bool] = []
 
     def request(book: Book) -> Entry:
-        done.append(book.index == 0)
-        if book.index:
-            return Entry(book.ledger, ())  # others have changed it in this very transaction: the rows do not say so yet
-        rows = sessions.sessions(look.project)
+        rows = sessions.sessions(look.project) if not book.index else []
+        differs = "" if book.index else _difference(book.ledger, rows)
+        done.append(bool(differs))
+        if not differs:  # repaired by another sweep, or changed in this very transaction: the rows do not say so yet
+            return Entry(book.ledger, ())
         by_type, by_user = reservations(rows)
-        facts: dict[str, object] = {"what": Found.LEDGER_DRIFT, "detail": detail, **ledger_facts(book)}
+        facts: dict[str, object] = {"what": Found.LEDGER_DRIFT, "detail": differs, **ledger_facts(book)}
         told = outbox_entry(EventType.SWEEP_REPAIRED, "ledger", facts, CONTROL_PLANE, book.now)
         held = book.ledger.holding_only({row.session for row in rows if row.holds})
         return Entry(replace(held, by_type=by_type, by_user=by_user), [told])
@@ -160,11 +173,15 @@ def _drift(look: Look) -> str:
     sessions = look.world.sessions
     before = sessions.ledger(look.project)
     rows = sessions.sessions(look.project)
-    by_type, by_user = reservations(rows)
     after = sessions.ledger(look.project)
     if before is None or after is None or before.etag != after.etag:
         return ""
-    ledger = ledger_of(before.row)
+    return _difference(ledger_of(before.row), rows)
+
+
+def _difference(ledger: Ledger, rows: Sequence[SessionRow]) -> str:
+    """Return in words where a ledger counts otherwise than these rows hold, empty where it does not."""
+    by_type, by_user = reservations(rows)
     strays = sorted({*ledger.authorised, *ledger.accrued} - {row.session for row in rows if row.holds})
     money = f"money is held for sessions that hold no GPU: {', '.join(strays[:5])}" if strays else ""
     return "; ".join(filter(None, (drift(ledger.by_type, by_type), drift(ledger.by_user, by_user), money)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
-from api.asked import instants_asked, page_size, wrong
+from api.asked import instants_asked, page_size, text_asked, wrong
 from api.call import Call, Reply
 from api.usage_wire import ActivityList, ActivityView
 from shared.domain import names
@@ -81,11 +81,11 @@ def _days(
 
 
 def _wanted(call: Call) -> Wanted:
-    actor, session = call.query.get("actor"), call.query.get("session")
+    actor, session = text_asked(call, "actor"), call.query.get("session")
     if session is not None and names.session_id(session) is None:
         raise wrong("session", names.SESSION_RULE)
     return Wanted(
-        types=_types(call.query.get("type")),
+        types=_types(text_asked(call, "type")),
         actor=call.caller.user if actor == "me" else actor.lower() if actor else None,
         session=session,
     )
@@ -100,7 +100,7 @@ def _types(text: str | None) -> frozenset[str] | None:
     for word in asked:
         if word.lower().removeprefix(PREFIX.lower()) not in known:
             raise wrong("type", f"out of {', '.join(EventType)}; there is no '{word[:60]}'")
-    return frozenset(known[word.lower().removeprefix(PREFIX.lower())] for word in asked) or None
+    return frozenset(known[word.lower().removeprefix(PREFIX.lower())] for word in asked)
 
 
 def _after(call: Call) -> tuple[datetime, str] | None:

@@ -13,6 +13,9 @@ from shared.domain.names import UserId
 MOST_DAYS = 400
 LARGEST_PAGE = 1000
 DEFAULT_PAGE = 100
+YEARS = range(1971, 9999)
+"""Years in which a day more or less, and an offset, is still one that a calendar has and a key can hold."""
+YEARS_RULE = f"from {YEARS.start} to {YEARS.stop - 1}"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -43,11 +46,21 @@ def instants_asked(call: Call, *, usual: timedelta) -> tuple[datetime, datetime]
 
 def user_asked(call: Call) -> UserId | None:
     """Return the user that `user` names, None where it is not given."""
-    asked = call.query.get("user", "")
+    asked = call.query.get("user")
+    if asked is None:
+        return None
     user = call.caller.user if asked == "me" else names.user_id(asked)
-    if asked and user is None:
+    if user is None:
         raise wrong("user", names.USER_RULE)
     return user
+
+
+def text_asked(call: Call, name: str) -> str | None:
+    """Return a parameter's text, None where it is not given. An empty one is refused: it would filter nothing."""
+    text = call.query.get(name)
+    if text is not None and not text.strip(" ,"):
+        raise wrong(name, "something to look for, or left out")
+    return text
 
 
 def page_size(call: Call) -> int:
@@ -59,7 +72,7 @@ def page_size(call: Call) -> int:
 
 def _check_order(first: date, last: date, most: timedelta) -> None:
     if first > last:
-        raise wrong("from", "before 'to'")
+        raise wrong("from", "before 'to', which is now where it is not given")
     if last - first > most:
         raise wrong("from", f"at most {MOST_DAYS} days before 'to'")
 
@@ -70,27 +83,29 @@ def _day(call: Call, name: str) -> date | None:
         return None
     day = _as_day(text)
     if day is None:
-        raise wrong(name, "a day as YYYY-MM-DD, in UTC")
+        raise wrong(name, f"a day as YYYY-MM-DD, in UTC, {YEARS_RULE}")
     return day
 
 
 def _as_day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
         return None
+    return day if day is not None and day.year in YEARS else None
 
 
 def _instant(call: Call, name: str, *, day_ends: bool) -> datetime | None:
     text = call.query.get(name)
     if text is None:
         return None
-    if (day := _as_day(text)) is not None and day < date.max:
+    if (day := _as_day(text)) is not None:
         return datetime.combine(day + timedelta(days=day_ends), time(), UTC)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         at = None
-    if at is None or at.tzinfo is None:
-        raise wrong(name, "a day as YYYY-MM-DD or an instant of RFC 3339 with its offset, such as 2026-11-21T09:00:00Z")
+    if at is None or at.tzinfo is None or at.year not in YEARS:
+        instant = "an instant of RFC 3339 with its offset, such as 2026-11-21T09:00:00Z"
+        raise wrong(name, f"a day as YYYY-MM-DD or {instant}, {YEARS_RULE}")
     return at.astimezone(UTC)

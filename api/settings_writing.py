@@ -11,12 +11,14 @@ import msgspec
 
 from api.call import Call, Reply
 from shared.domain import names
+from shared.domain.budget import still_reached
 from shared.domain.effective import lock_problems, may_break_a_lock
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.events import EventType
 from shared.domain.records import LedgerRow, SettingsRow
 from shared.domain.settings import GpuSettings
 from shared.domain.settings_reading import read_settings
+from shared.ports.book_keeping import ledger_of
 from shared.ports.outgoing import outbox_entry
 from shared.ports.sessions import is_live, until_settled
 from shared.ports.tables import Change, Insert, Stored, Update
@@ -151,6 +153,11 @@ def _end_of_running(
     return now + timedelta(minutes=max(settings.idle.warn_minutes, default=WARNING_MINUTES))
 
 
+def _alerted(ledger: LedgerRow, settings: GpuSettings) -> list[int]:
+    """Return the percentages that stay told of: of a budget that was raised, those that are not reached are not."""
+    return still_reached(ledger_of(ledger), settings.budget) if settings.budget else ledger.alerted
+
+
 def _commit(call: Call, stored: Stored[SettingsRow] | None, row: SettingsRow) -> Reply | None:
     """Write settings and ledger in one transaction: admissions under way see the change or come first (I15)."""
     sessions = call.world.sessions
@@ -166,7 +173,12 @@ def _commit(call: Call, stored: Stored[SettingsRow] | None, row: SettingsRow) ->
         ledger = sessions.ledger(call.project)
         if ledger is None:
             return None
-        guard = msgspec.structs.replace(ledger.row, revision=ledger.row.revision + 1, policy=row.settings)
+        guard = msgspec.structs.replace(
+            ledger.row,
+            revision=ledger.row.revision + 1,
+            policy=row.settings,
+            alerted=_alerted(ledger.row, row.settings),
+        )
         changes += [Update(stored.key, row, stored.etag), Update(ledger.key, guard, ledger.etag)]
     told["ledgerRevision"] = guard.revision
     changes.append(outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", told, call.caller.user, row.changed_at))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeVar
 
-from api.asked import days_asked, user_asked, wrong
+from api.asked import days_asked, text_asked, user_asked, wrong
 from api.call import Call, Reply
 from api.usage_csv import csv_of
 from api.usage_wire import UsageLine, UsageTotals, UsageView
@@ -39,8 +39,8 @@ def _question(call: Call) -> Question:
     only = Filter(
         user=user_asked(call),
         gpu_type=_one_of(call, "gpuType", GpuType),
-        region=call.query.get("region", "").lower() or None,
-        label=_label(call.query.get("label", "")),
+        region=region.lower() if (region := text_asked(call, "region")) else None,
+        label=_label(text_asked(call, "label")),
     )
     interval = _one_of(call, "interval", Interval) or Interval.DAY
     return Question(first=first, last=last, interval=interval, by=by, label=label, only=only)
@@ -70,12 +70,14 @@ def _group_by(text: str) -> tuple[tuple[Dimension, ...], str | None]:
     return tuple(by), label
 
 
-def _label(text: str) -> tuple[str, str | None] | None:
+def _label(text: str | None) -> tuple[str, str | None] | None:
     """Return name and value of `NAME=VALUE`; of a bare NAME any value will do."""
+    if text is None:
+        return None
     name, separator, value = text.partition("=")
-    if text and not name:
+    if not name:
         raise wrong("label", "NAME=VALUE, or NAME for any value")
-    return (name, value if separator else None) if text else None
+    return name, value if separator else None
 
 
 def _wants_csv(call: Call) -> bool:

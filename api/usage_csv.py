@@ -9,7 +9,7 @@ from collections.abc import Callable
 from api.usage_wire import UsageLine, UsageView
 from shared.domain.usage_report import Dimension
 
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _GROUP_COLUMNS: dict[str, tuple[tuple[str, Callable[[UsageLine], str | None]], ...]] = {
     Dimension.USER: (("user", lambda line: line.user), ("userName", lambda line: line.user_name)),
     Dimension.GPU_TYPE: (("gpuType", lambda line: line.gpu_type),),
@@ -25,11 +25,13 @@ def csv_of(view: UsageView) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     titles = [title for title, _ in groups]
-    writer.writerow(["start", *titles, "seconds", "unpricedSeconds", "cost", "currency", "estimated", "sessions"])
+    amounts = ["seconds", "unpricedSeconds", "cost", "currency", "estimated", "sessions", "bundled"]
+    writer.writerow(["start", *titles, *amounts])
     for line in view.value:
         group = [safe(value(line) or "") for _, value in groups]
-        amounts = [line.seconds, line.unpriced_seconds, line.cost or "", view.currency]
-        writer.writerow([line.start, *group, *amounts, str(line.estimated).lower(), line.sessions])
+        cost = [line.cost or "", view.currency, str(line.estimated).lower()]
+        used = [line.seconds, line.unpriced_seconds, *cost, line.sessions, str(line.bundled).lower()]
+        writer.writerow([line.start, *group, *used])
     return text.getvalue()
 
 

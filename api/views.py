@@ -18,7 +18,7 @@ from api.wire import (
 )
 from shared.domain import names
 from shared.domain.admission import Book
-from shared.domain.billing import cost_so_far, seconds_so_far
+from shared.domain.billing import cost_so_far, currency_of, seconds_so_far
 from shared.domain.errors import Problem
 from shared.domain.lease import Deadline, planned_end
 from shared.domain.pricing import PriceSource, Rate
@@ -56,9 +56,10 @@ def metered_so_far(row: SessionRow, now: datetime) -> int | None:
 
 def cost_view(row: SessionRow, now: datetime) -> CostView | None:
     cost = cost_so_far(row, now) if metered_so_far(row, now) is not None else None
-    if cost is None or row.currency is None:
+    currency = currency_of(row)
+    if cost is None or currency is None:
         return None
-    return CostView(amount=str(cost), currency=row.currency, estimated=True)
+    return CostView(amount=str(cost), currency=currency, estimated=True)
 
 
 def planned_stop(row: SessionRow, shells: list[ShellRow]) -> Deadline | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import click
 
 from devboxgpu.api import ControlPlane
-from devboxgpu.data_output import Column, show
+from devboxgpu.data_output import Column, show, tell
 from devboxgpu.wire import Json, Money, count_of, items_of, mapping_of, text_of
 from devboxgpu.wording import money
 
@@ -23,7 +23,8 @@ def show_reconciliation(api: ControlPlane, asked: Mapping[str, str], *, output: 
     lines = [{**line, "currency": told.get("currency")} for line in items_of(told, "value")]
     show(lines, output, None, columns=RECONCILIATION_COLUMNS, empty="nothing was used or billed in this time")
     if output == "table" and lines:
-        click.echo(f"\n{_total(told)}")
+        click.echo()
+        tell(_total(told))
 
 
 def _money(name: str) -> Callable[[Json], str]:
@@ -48,11 +49,18 @@ def _note(line: Json) -> str:
 
 def _total(told: Json) -> str:
     totals = {**(mapping_of(told, "totals") or {}), "currency": told.get("currency")}
-    compared = f"{count_of(totals, 'compared') or 0} compared"
-    sums = f"estimated {_money('estimated')(totals)} · actual {_money('actual')(totals)}"
     missing = f"{count_of(totals, 'missingActual') or 0} not billed yet"
     unbooked = f"{count_of(totals, 'missingEstimated') or 0} not in our books"
-    return f"{compared}: {sums} · difference {_money('difference')(totals)} · {missing} · {unbooked}"
+    return f"{_compared(totals)} · {missing} · {unbooked}"
+
+
+def _compared(totals: Json) -> str:
+    """The sums of what is on both sides. Where nothing is, they would be zeros that say nothing of the bill."""
+    compared = count_of(totals, "compared") or 0
+    if not compared:
+        return "nothing can be compared yet"
+    sums = f"estimated {_money('estimated')(totals)} · actual {_money('actual')(totals)}"
+    return f"{compared} compared: {sums} · difference {_money('difference')(totals)}"
 
 
 RECONCILIATION_COLUMNS = (

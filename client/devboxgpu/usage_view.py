@@ -11,7 +11,7 @@ import click
 
 from devboxgpu.api import ControlPlane
 from devboxgpu.chart import Bar, drawn
-from devboxgpu.data_output import Column, show
+from devboxgpu.data_output import Column, show, tell
 from devboxgpu.wire import Json, Money, count_of, items_of, mapping_of, number_of, text_of
 from devboxgpu.wording import duration, money
 
@@ -45,7 +45,8 @@ def show_usage(
         click.echo("\n".join(_bars(told, lines)) + "\n")
     show(lines, output, None, columns=_columns(told), empty=NOTHING_USED)
     if for_people:
-        click.echo(f"\n{_total(told)}")
+        click.echo()
+        tell(_total(told))
 
 
 def _columns(told: Json) -> list[Column]:

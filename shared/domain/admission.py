@@ -46,9 +46,9 @@ class Book:
 
     @property
     def budget_left(self) -> Decimal | None:
-        """What is neither spent this month nor held for a session; None where nothing stops the project."""
+        """What is neither spent this month nor taken by a session; None where nothing stops the project."""
         budget, ledger = self.hard_budget, self.ledger
-        return budget.monthly_amount - ledger.spent - sum(ledger.authorised.values(), Decimal(0)) if budget else None
+        return budget.monthly_amount - ledger.spent - ledger.committed() if budget else None
 
     def first_hold(self, gpu_type: GpuType) -> Decimal | None:
         """Return what is held for a new session of this type: its worst case in one slice; None without a price."""
@@ -116,7 +116,7 @@ def _after_those_before(book: Book, newcomer: Waiter) -> Book:
     """Return the book as it will be when those who stand in line before the newcomer have what they can have."""
     _, grants = promotions(book, among=book.line.before(newcomer))
     for grant in grants:
-        book = after_admission(book, grant.gpu_type, grant.waiter.user)
+        book = after_admission(book, grant.gpu_type, grant.waiter.user, grant.waiter.session)
     return book
 
 

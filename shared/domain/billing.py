@@ -62,3 +62,8 @@ def cost_so_far(session: SessionRow, until: datetime) -> Decimal | None:
         return None
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal("0.000000")) if len(known) == len(costs) else None
+
+
+def currency_of(session: SessionRow) -> str | None:
+    """Return the currency of the session's cost: its own, else that of the tries that were paid for."""
+    return session.currency or next((tried.currency for tried in session.tries if tried.currency), None)

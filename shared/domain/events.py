@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from shared.domain.billing import cost_so_far
+from shared.domain.billing import cost_so_far, currency_of
 from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
 
@@ -67,5 +67,5 @@ def session_facts(session: SessionRow) -> dict[str, object]:
         told["meteredSeconds"] = session.metered_s
         cost = cost_so_far(session, session.ended_at) if session.ended_at is not None else None
         if cost is not None:
-            told["cost"] = {"amount": str(cost), "currency": session.currency}
+            told["cost"] = {"amount": str(cost), "currency": currency_of(session)}
     return told

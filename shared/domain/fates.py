@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from shared.domain.billing import cost_so_far, seconds_so_far
+from shared.domain.billing import cost_so_far, seconds_so_far, spans
 from shared.domain.errors import ErrorCode
 from shared.domain.names import SessionId, UserId
 from shared.domain.records import SessionRow
@@ -43,7 +43,8 @@ class Fate:
 def fate_of(row: SessionRow, until: datetime, currency: str) -> Fate:
     """Return what really became of a session."""
     seconds = seconds_so_far(row, until)
-    cost = cost_so_far(row, until) if row.currency == currency else None
+    priced_so = all(span.rate is not None and span.rate.currency == currency for span in spans(row, until))
+    cost = cost_so_far(row, until) if priced_so else None
     return Fate(
         session=row.session,
         user=row.user,

@@ -40,13 +40,31 @@ class Ledger:
     def reserved(self) -> int:
         return sum(self.by_type.values())
 
+    def committed(self, *, besides: str | None = None) -> Decimal:
+        """Return what running sessions take of the budget: what is held for each, or its cost where that is more.
+
+        One that began before there was a budget has cost something while nothing is held for it yet.
+        """
+        amounts = {
+            one: max(self.authorised.get(one, Decimal(0)), self.accrued.get(one, Decimal(0)))
+            for one in {*self.authorised, *self.accrued}
+            if one != besides
+        }
+        return sum(amounts.values(), Decimal(0))
+
     def brought_to(self, now: datetime, line: LineSettings) -> Ledger:
-        """Return the ledger as of `now`: shares decayed, and a new month begun with nothing spent."""
+        """Return the ledger as of `now`: shares decayed, and a new month begun with nothing spent.
+
+        Of what is held for a session only what is yet to come is held in a new month: the rest was the old one's.
+        """
         month = f"{now:%Y-%m}"
         present = replace(self, shares=self.shares.brought_to(now, timedelta(minutes=line.half_life_minutes)))
         if self.month == month:
             return present
-        return replace(present, month=month, spent=Decimal(0), accrued={}, alerted=())
+        ahead = {
+            one: max(held - self.accrued.get(one, Decimal(0)), Decimal(0)) for one, held in self.authorised.items()
+        }
+        return replace(present, month=month, spent=Decimal(0), accrued={}, authorised=ahead, alerted=())
 
     def with_one(self, gpu_type: GpuType, user: UserId, *, penalty: timedelta = timedelta(0)) -> Ledger:
         return self._moved(gpu_type, user, 1, self.shares.admitted(user, gpu_type, penalty))

@@ -115,8 +115,8 @@ def figures(fates: Sequence[Fate], since: datetime, until: datetime, cap: int) -
 def _waits(ordered: Sequence[float]) -> Waits | None:
     if not ordered:
         return None
-    last = len(ordered) - 1
-    return Waits(p50_s=ordered[round(0.5 * last)], p95_s=ordered[round(0.95 * last)], max_s=ordered[last])
+    p50_s, p95_s = (ordered[-(-percent * len(ordered) // 100) - 1] for percent in (50, 95))
+    return Waits(p50_s=p50_s, p95_s=p95_s, max_s=ordered[-1])
 
 
 def _occupancy(fates: Iterable[Fate], since: datetime, until: datetime) -> tuple[int, float]:

@@ -72,6 +72,11 @@ def usage_rows(session: SessionRow, until: datetime) -> Iterator[tuple[str, Usag
             )
 
 
+def stands_in_for(row: UsageRow, estimate: UsageRow) -> bool:
+    """Tell whether a row is to be taken instead of an estimate under its key: what is settled, else what is later."""
+    return row.settled or estimate.seconds <= row.seconds
+
+
 def up_to_now(stored: Iterable[tuple[str, UsageRow]], sessions: Iterable[SessionRow], now: datetime) -> list[UsageRow]:
     """Return the stored (key, row) pairs' rows, with what unsettled sessions have used since then put in.
 
@@ -83,6 +88,6 @@ def up_to_now(stored: Iterable[tuple[str, UsageRow]], sessions: Iterable[Session
             continue
         for key, row in usage_rows(session, now):
             known = rows.get((row.day, key))
-            if known is None or (not known.settled and known.seconds <= row.seconds):
+            if known is None or (not known.settled and stands_in_for(row, known)):
                 rows[row.day, key] = row
     return list(rows.values())

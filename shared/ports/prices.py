@@ -75,7 +75,8 @@ class RetailPrices:
         return price_list(region, [row for page in pages for row in page.items], utc_now())
 
     def _page(self, url: str) -> PricePage:
-        if urlsplit(url).hostname != urlsplit(self._endpoint).hostname:
+        here, there = urlsplit(self._endpoint), urlsplit(url)
+        if (there.scheme, there.hostname) != (here.scheme, here.hostname):
             raise PricesUnknown(f"the next page of prices is said to be elsewhere: {url[:100]}")
         try:
             answer = self._client.send_request(HttpRequest("GET", url), connection_timeout=3, read_timeout=5)

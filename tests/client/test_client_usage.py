@@ -83,6 +83,9 @@ def test_a_projects_usage_is_asked_for_with_its_filters(terminal: Terminal) -> N
         ["project", "usage", "--reconcile", "-o", "csv"],
         ["project", "activity", "--since", "lately"],
         ["project", "activity", "--limit", "0"],
+        ["project", "activity", "--actor", ""],
+        ["project", "usage", "--region", ""],
+        ["project", "usage", "--label", " "],
     ],
 )
 def test_words_that_do_not_go_together_are_refused_before_anything_is_asked(terminal: Terminal, words) -> None:
@@ -240,6 +243,21 @@ def test_estimates_stand_beside_the_bill(terminal: Terminal) -> None:
     assert told.stdout == b"-0.058800\n"
 
 
+def test_where_nothing_can_be_compared_no_sums_are_shown(terminal: Terminal) -> None:
+    terminal.plane.usage.reconciliation = {
+        "from": "2026-11-01", "to": "2026-11-21", "currency": "USD",
+        "value": [{"session": "s-2", "estimated": "1.000000", "missing": "actual"}],
+        "totals": {
+            "estimated": "0.000000", "actual": "0.000000", "difference": "0.000000",
+            "compared": 0, "missingActual": 1, "missingEstimated": 0,
+        },
+    }  # fmt: skip
+
+    shown = terminal.run("project", "usage", "--reconcile").stdout.decode().splitlines()
+
+    assert shown[-1] == "nothing can be compared yet · 1 not billed yet · 0 not in our books"
+
+
 # activity
 
 
@@ -293,3 +311,32 @@ def test_no_activity_is_said_beside_the_data(terminal: Terminal) -> None:
     done = terminal.run("project", "activity")
 
     assert (done.stdout, done.stderr) == (b"", b"devboxgpu: nothing has happened that fits\n")
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("words", [["project", "activity"], ["usage", "--group-by", "session,region", "--no-chart"]])
+def test_no_line_is_wider_than_the_terminal(used: Terminal, words: list[str], width: int) -> None:
+    facts = {"endReason": "ShellsClosed", "gpuType": "T4", "region": "westus3", "meteredSeconds": 5, "note": "x" * 90}
+    used.plane.usage.activity = [entry(number, **facts) for number in range(3)]
+
+    screen = used.spawn(*words, COLUMNS=str(width), NO_COLOR="1").read().decode()
+    piped = used.run(*words, COLUMNS=str(width)).stdout.decode().splitlines()
+
+    assert "\x1b" not in screen
+    assert max(map(len, screen.splitlines())) <= width
+    assert max(map(len, piped)) > 40, "a pipe has whole lines"
+
+
+def test_a_row_that_is_too_wide_is_a_block_with_what_it_has(terminal: Terminal) -> None:
+    terminal.plane.usage.activity = [entry(number, endReason="Idle", note="x" * 90) for number in range(2)]
+
+    shown = terminal.spawn("project", "activity", COLUMNS="60", NO_COLOR="1").read().decode().splitlines()
+
+    assert shown[:4] == [
+        "TIME   2026-11-21T22:00:00Z",
+        "WHAT   Session.Ended",
+        "BY     control-plane",
+        "ON     sessions/s-0",
+    ]
+    assert shown[4].startswith("FACTS  endReason=Idle, note=")
+    assert shown[shown.index("") + 1] == shown[0]

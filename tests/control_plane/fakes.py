@@ -316,10 +316,13 @@ class FakePrices:
     def __init__(self) -> None:
         self.knows = True
         self.source = PriceSource.RETAIL
+        self.by_type: dict[GpuType, Decimal] = {}
+        self.unknown_in: frozenset[str] = frozenset()
 
     def rate(self, region: str, gpu_type: GpuType) -> Rate | None:
-        rate = Rate(amount_per_second=Decimal("0.000433"), currency="USD", source=self.source)
-        return rate if self.knows else None
+        amount = self.by_type.get(gpu_type, Decimal("0.000433"))
+        rate = Rate(amount_per_second=amount, currency="USD", source=self.source)
+        return rate if self.knows and region not in self.unknown_in else None
 
     known = rate
 

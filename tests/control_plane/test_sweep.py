@@ -411,7 +411,7 @@ def test_a_call_starts_the_sweep_that_a_silent_timer_does_not(tmp_path):
         await one.hold_for(500)
         assert sweeps_begun(one) == 0
 
-        await one.run_for(100)
+        await one.run_for(260)
         await one.open(shell="shell-nine")
         await one.run_for(40)
 
@@ -421,7 +421,7 @@ def test_a_call_starts_the_sweep_that_a_silent_timer_does_not(tmp_path):
     play(tmp_path, story)
 
 
-def test_calls_look_for_an_overdue_sweep_once_a_minute_at_most(tmp_path):
+def test_not_every_call_looks_for_an_overdue_sweep(tmp_path):
     async def story(one: Plane) -> None:
         assert not await start_if_overdue(one.world, one.drivers)
         await one.run_for(601)

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from activities import sweeping
 from activities.keeping import drain_outbox
 from activities.settlement import book_usage
 from api.openapi import document
@@ -24,7 +25,7 @@ from shared.domain.pricing import GpuType, PriceSource
 from shared.domain.reconciliation import Actual
 from shared.domain.records import OutboxRow, SessionRow, Try
 from shared.domain.states import SessionState
-from shared.domain.usage import UsageRow
+from shared.domain.usage import UsageRow, up_to_now
 from shared.ports import ids
 from shared.ports.outgoing import outbox_entry
 from shared.ports.tables import Insert
@@ -286,6 +287,11 @@ def test_filters_narrow_what_is_counted(tmp_path):
         ({"gpuType": "H100"}, "gpuType", "T4, A100"),
         ({"label": "=x"}, "label", "NAME=VALUE"),
         ({"format": "xml"}, "format", "json or csv"),
+        ({"user": ""}, "user", "object id"),
+        ({"region": ""}, "region", "left out"),
+        ({"label": ""}, "label", "left out"),
+        ({"from": "0001-01-01", "to": "0001-01-02"}, "to", "from 1971 to 9998"),
+        ({"from": "2027-01-01"}, "from", "now where it is not given"),
     ],
 )
 def test_a_question_that_is_wrong_is_refused_by_name(tmp_path, query, target, said):
@@ -375,6 +381,8 @@ def test_a_price_of_the_bundled_table_is_said_wherever_a_price_is_shown(tmp_path
         told = await usage_of(one, "alice")
         assert told["totals"]["bundled"]
         assert told["value"][0]["bundled"]
+        text = (await one.call("alice", "GetUsage", query={"format": "csv"}))[1]
+        assert [record["bundled"] for record in csv.DictReader(io.StringIO(text))] == ["true"]
 
     played(tmp_path, story)
 
@@ -401,6 +409,7 @@ def test_activity_is_told_newest_first_whether_it_is_published_or_waits(tmp_path
         view = await one.opened()
         drain_outbox(one.world)
         await one.call("alice", "StopSession", {"reason": "lunch"}, session=view["session"])
+        await one.settle()  # the driver's own entry, of the same instant, is there before either look
         told = (await activity(one))["value"]
 
         times = [entry["time"] for entry in told]
@@ -507,6 +516,11 @@ def test_activity_is_filtered_by_type_actor_session_and_time(tmp_path):
         ({"after": "o-00000000000000-'"}, "after"),
         ({"maxpagesize": "0"}, "maxpagesize"),
         ({"maxpagesize": "²"}, "maxpagesize"),
+        ({"actor": ""}, "actor"),
+        ({"type": " ,"}, "type"),
+        ({"from": "0001-01-01T00:00:00+05:00"}, "from"),
+        ({"to": "0001-01-03"}, "to"),
+        ({"to": "9999-12-31T23:59:59-05:00"}, "to"),
     ],
 )
 def test_a_wrong_filter_of_activity_is_refused_by_name(tmp_path, query, target):
@@ -583,5 +597,59 @@ def test_days_are_this_months_where_none_are_given(tmp_path):
             "cost": "0.000000",
         }
         assert (await usage_of(one, "alice", to="2024-02-29"))["from"] == date(2024, 2, 1).isoformat()
+
+    played(tmp_path, story)
+
+
+@pytest.mark.parametrize("ahead_s", [2, 40])
+def test_an_estimate_that_ran_ahead_of_the_end_gives_way_to_it(tmp_path, ahead_s):
+    async def story(one: Plane):
+        began = datetime(2026, 10, 5, 10, tzinfo=UTC)
+        session = ended_session(random.Random(5), began, timedelta(minutes=7), tries=[])
+        running = msgspec.structs.replace(session, state=SessionState.RUNNING, ended_at=None)
+        book_usage(one.tables, [running], session.ended_at + timedelta(seconds=ahead_s))
+        assert book_usage(one.tables, [session], session.ended_at) == 1
+
+        (row,) = one.tables.rows("usage", "", UsageRow)
+        assert (row.seconds, row.cost, row.settled) == (420, cost_so_far(session, session.ended_at), True)
+
+    played(tmp_path, story)
+
+
+def test_a_sweep_at_midnight_leaves_no_second_of_a_session_that_has_just_ended(tmp_path):
+    async def story(one: Plane):
+        one.keeps_house_every_s = 1_000_000.0
+        await one.run_for(14 * 3600)
+        one.keeps_house_every_s = 5.0
+        view = await one.opened()
+        await one.hold_for(58 * 60)
+        midnight = datetime(2026, 11, 22, tzinfo=UTC)
+        await one.run_for((midnight - one.clock.now()).total_seconds() - 2)
+        page = [stored for stored in one.tables.scan("core", "demo", names.SESSIONS, SessionRow)]
+        one.azure.delete_takes = timedelta(0)
+        await one.call("alice", "CloseShell", shell="shell-one")
+        await one.run_for(1.5)
+        assert one.session(view["session"]).settled
+        await one.run_for(5)
+        look = sweeping.Look(world=one.world, drivers=one.drivers, project=ProjectId("demo"))
+        sweeping._estimate(look, page, midnight + timedelta(seconds=3))
+
+        row = one.session(view["session"])
+        booked = one.tables.rows("usage", "", UsageRow)
+        assert {used.day for used in booked} == {date(2026, 11, 21)}
+        assert sum(used.seconds for used in booked) == row.metered_s
+
+    played(tmp_path, story)
+
+
+def test_a_settled_end_counts_before_an_estimate_that_ran_ahead_of_it(tmp_path):
+    async def story(one: Plane):
+        view = await one.opened()
+        running = one.session(view["session"])
+        book_usage(one.tables, [running], one.clock.now() + timedelta(seconds=45))
+        ended = msgspec.structs.replace(running, state=SessionState.ENDED, ended_at=one.clock.now())
+        rows = [(stored.key, stored.row) for _, stored in one.tables.scan_all("usage", ("2", "{"), UsageRow)]
+        (row,) = up_to_now(rows, [ended], one.clock.now() + timedelta(seconds=1))
+        assert row.seconds == seconds_so_far(ended, one.clock.now())
 
     played(tmp_path, story)

@@ -21,7 +21,7 @@ from shared.domain.line import Line
 from shared.domain.names import ProjectId, SessionId, UserId
 from shared.domain.pricing import GpuType, Rate, cost_of
 from shared.domain.quiet import SHORTEST_S, quiet_seen
-from shared.domain.records import Asked, SessionRow, ShellRow
+from shared.domain.records import Asked, SessionRow, ShellRow, Try
 from shared.domain.replay import replay
 from shared.domain.replay_report import difference, figures
 from shared.domain.settings import (
@@ -473,3 +473,25 @@ def test_what_is_kept_of_quiet_is_bounded_and_never_more_than_there_was(steps):
     assert len(session.quiet) <= 70
     assert all(lasted >= SHORTEST_S for _, lasted in session.quiet)
     assert all(lasted <= session.quiet_at_most_s + 0.1 for _, lasted in session.quiet)
+
+
+@pytest.mark.parametrize(
+    ("count", "half", "most"), [(1, 1, 1), (2, 1, 2), (4, 2, 4), (10, 5, 10), (20, 10, 19), (21, 11, 20)]
+)
+def test_half_waited_up_to_the_median_and_19_of_20_up_to_the_95th_percentile(count, half, most):
+    asks = [ran(number, Ask(0, USERS[0], 600), START + timedelta(minutes=number + 1)) for number in range(count)]
+    found = figures([fate_of(one, UNTIL, "USD") for one in asks], START, UNTIL, 4)
+    asked_s = [fate.wait_s for fate in (fate_of(one, UNTIL, "USD") for one in asks)]
+    assert (found.waits.p50_s, found.waits.p95_s) == (sorted(asked_s)[half - 1], sorted(asked_s)[most - 1])
+
+
+def test_a_try_that_was_paid_for_has_its_price_though_the_session_ended_where_there_is_none():
+    tried = Try(
+        region="westus3", gpu_type=GpuType.T4, code="NoCapacity", message="none", at=START, replica_started_at=START,
+        metered_s=100, rate_per_second=Decimal("0.0004"), currency="USD",
+    )  # fmt: skip
+    session = ran(
+        0, Ask(0, USERS[0], 600), START, tries=[tried], replica_started_at=None, rate_per_second=None, currency=None
+    )
+    fate = fate_of(session, UNTIL, "USD")
+    assert (fate.seconds, fate.cost) == (100, Decimal("0.04"))

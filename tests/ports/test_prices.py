@@ -119,6 +119,7 @@ UNREADABLE = [
     (page({**GPU, "retailPrice": "cheap"}), 200),
     (page({**GPU, "effectiveStartDate": "2026-03-15"}), 200),
     (page(GPU, *OTHERS, following="http://elsewhere.example/api/retail/prices"), 200),
+    (page(GPU, *OTHERS, following="https://127.0.0.1/api/retail/prices"), 200),
 ]
 
 

@@ -8,7 +8,7 @@ import click
 
 from devboxgpu.commands.durations import Duration
 from devboxgpu.commands.options import configured, endpoint_options, output_options
-from devboxgpu.commands.usage_options import Day
+from devboxgpu.commands.usage_options import Day, said
 
 USUAL_LIMIT = 50
 
@@ -61,7 +61,7 @@ def project_activity(
 
     asked = {"from": _instant(since), "type": kind, "actor": actor, "session": session}
     asked["maxpagesize"] = str(min(limit, 1000))
-    filters = {key: value for key, value in asked.items() if value}
+    filters = {key: said(key, value) for key, value in asked.items() if value is not None}
     api = configured(endpoint=endpoint, project=name, debug=debug).control_plane()
     found = api.list_activity(filters, limit=limit)
     show(found, output, query, columns=ACTIVITY_COLUMNS, empty="nothing has happened that fits")

@@ -52,7 +52,7 @@ def replay(
     and money. The last two are from the same program, so compare those. What is not known is said to be so.
     """  # noqa: D301 - the backspace is click's mark for lines to keep
     from devboxgpu.commands.settings_patch import patch_of, read_patch
-    from devboxgpu.data_output import show
+    from devboxgpu.data_output import show, tell
     from devboxgpu.notices import Notices
     from devboxgpu.replay_view import REPLAY_COLUMNS, caveats, replay_rows, summary
 
@@ -66,6 +66,6 @@ def replay(
     show(replay_rows(report), output, None, columns=REPLAY_COLUMNS)
     if output == "table":
         click.echo()
-        click.echo(summary(report))
+        tell(summary(report))
         for line in caveats(report):
             Notices().say(line)

@@ -87,4 +87,11 @@ def usage_query(options: Mapping[str, object]) -> dict[str, str]:
         "region": options.get("region"),
         "label": options.get("label"),
     }
-    return {name: str(value) for name, value in asked.items() if value is not None}
+    return {name: said(name, str(value)) for name, value in asked.items() if value is not None}
+
+
+def said(name: str, text: str) -> str:
+    """An empty filter would let everything through: nobody means that."""
+    if not text.strip():
+        raise click.UsageError(f"'{name}' is empty: say what to look for, or leave it out")
+    return text
