@@ -31,6 +31,7 @@ from shared.ports.outgoing import outbox_entry
 from shared.ports.tables import Insert
 from tests.control_plane.fakes import USERS
 from tests.control_plane.plane import START, Plane, plane
+from tests.session_rows import session_row
 
 MONTH = datetime(2026, 10, 1, tzinfo=UTC)
 OCTOBER = {"from": "2026-10-01", "to": "2026-10-31"}
@@ -54,28 +55,17 @@ def ended_session(draw: random.Random, began: datetime, lasts: timedelta, **more
     )  # fmt: skip
     rate = draw.choice(RATES[:2])
     columns: dict[str, object] = {
-        "project": ProjectId("demo"),
         "session": ids.new_session_id(),
         "user": draw.choice([USERS["alice"], USERS["bob"]]),
         "state": SessionState.ENDED,
         "gpu_type": draw.choice(list(GpuType)),
-        "image": "image",
-        "regions": ["westus3"],
-        "region": "westus3",
-        "created_at": began,
-        "booked_at": began,
-        "shells": [],
-        "idle_timeout_s": 60.0,
-        "max_lifetime_s": 60.0,
-        "replica_started_at": began,
         "ended_at": began + lasts,
         "rate_per_second": rate,
         "currency": "USD" if rate else None,
         "tries": [tried] if draw.random() < 0.2 else [],
         "labels": {"team": draw.choice(["vision", "speech"])} if draw.random() < 0.7 else {},
-        **more,
     }
-    return SessionRow(**columns)
+    return session_row(began, **{**columns, **more})
 
 
 def month_of(count: int) -> list[SessionRow]:

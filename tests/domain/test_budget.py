@@ -13,7 +13,7 @@ from shared.domain.budget import accrued_in, cost_in_month, still_reached, thres
 from shared.domain.fairness import Shares
 from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter
-from shared.domain.names import ProjectId, SessionId, UserId
+from shared.domain.names import SessionId, UserId
 from shared.domain.pricing import GpuType, Rate
 from shared.domain.records import SessionRow, Try
 from shared.domain.settings import (
@@ -25,7 +25,7 @@ from shared.domain.settings import (
     Mode,
     ServerlessGpuSessionsSettings,
 )
-from shared.domain.states import SessionState
+from tests.session_rows import session_row
 
 MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 CENT = Rate(amount_per_second=Decimal("0.01"), currency="USD")
@@ -33,27 +33,8 @@ HARD = BudgetSettings(monthly_amount=Decimal(100), currency="USD", hard_stop=Tru
 
 
 def running(began: datetime, **more: object) -> SessionRow:
-    columns: dict[str, object] = {
-        "project": ProjectId("demo"),
-        "session": SessionId("a" * 26),
-        "user": UserId("alice"),
-        "state": SessionState.RUNNING,
-        "gpu_type": GpuType.T4,
-        "image": "image",
-        "regions": ["westus3"],
-        "region": "westus3",
-        "created_at": began,
-        "booked_at": began,
-        "shells": [],
-        "idle_timeout_s": 60.0,
-        "max_lifetime_s": 60.0,
-        "running_at": began,
-        "replica_started_at": began,
-        "rate_per_second": CENT.amount_per_second,
-        "currency": "USD",
-        **more,
-    }
-    return SessionRow(**columns)
+    priced = {"running_at": began, "rate_per_second": CENT.amount_per_second, "currency": "USD"}
+    return session_row(began, **{**priced, **more})
 
 
 def book(now: datetime, ledger: Ledger | None = None, **more: object) -> Book:

@@ -26,27 +26,15 @@ FIRST, LAST = date(2028, 1, 1), date(2028, 12, 31)
 def session(number: int, began: datetime, lasts_s: float | None, **more: object) -> SessionRow:
     """A session that ran so long, or still runs; at a known rate unless `more` says otherwise."""
     columns: dict[str, object] = {
-        "project": ProjectId("demo"),
         "session": SessionId(f"{number:026d}"),
         "user": ALICE,
         "state": SessionState.RUNNING if lasts_s is None else SessionState.ENDED,
-        "gpu_type": GpuType.T4,
-        "image": "image",
-        "regions": ["westus3"],
-        "region": "westus3",
-        "created_at": began,
-        "booked_at": began,
-        "shells": [],
-        "idle_timeout_s": 60.0,
-        "max_lifetime_s": 60.0,
-        "replica_started_at": began,
         "ended_at": None if lasts_s is None else began + timedelta(seconds=lasts_s),
         "settled": lasts_s is not None,
         "rate_per_second": RATE.amount_per_second,
         "currency": RATE.currency,
-        **more,
     }
-    return SessionRow(**columns)
+    return session_row(began, **{**columns, **more})
 
 
 def rows_of(*sessions: SessionRow, until: datetime = datetime(2029, 1, 1, tzinfo=UTC)) -> list[UsageRow]:
@@ -87,6 +75,7 @@ questions = st.builds(
         label=st.none() | st.just(("team", "x")) | st.just(("job", None)),
     ),
 )
+from tests.session_rows import session_row
 
 
 @given(usage, questions)
