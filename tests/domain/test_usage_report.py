@@ -17,6 +17,7 @@ from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
 from shared.domain.usage import UsageRow, up_to_now, usage_rows
 from shared.domain.usage_report import Dimension, Filter, Interval, Question, amounts_of, report
+from tests.session_rows import session_row
 
 ALICE, BOB = UserId("a" * 8), UserId("b" * 8)
 RATE = Rate(amount_per_second=Decimal("0.000433"), currency="USD")
@@ -75,7 +76,6 @@ questions = st.builds(
         label=st.none() | st.just(("team", "x")) | st.just(("job", None)),
     ),
 )
-from tests.session_rows import session_row
 
 
 @given(usage, questions)
