@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -99,14 +99,23 @@ def _under_present_policy(turn: Turn) -> Turn:
         max_lifetime_s=min(session.max_lifetime_s, longest_s),
         warn_minutes=list(settings.idle.warn_minutes),
     )
-    if stop_at is not None or session.ordered_stop_reason is EndReason.PROJECT_DISABLED:
-        reason = EndReason.PROJECT_DISABLED if stop_at is not None else None
-        tightened = msgspec.structs.replace(tightened, ordered_stop_at=stop_at, ordered_stop_reason=reason)
+    tightened = _told_to_end(tightened, stop_at)
     if tightened == session:
         return turn
     view = turn.view
     changed = Stored(view.session.key, tightened, view.session.etag)
     return Turn(world=turn.world, order=turn.order, view=SessionView(changed, view.wakes), now=turn.now)
+
+
+def _told_to_end(session: SessionRow, stop_at: datetime | None) -> SessionRow:
+    """Return the session with the stop that its settings order, or none; an earlier one of the budget stays."""
+    reason = session.ordered_stop_reason
+    if stop_at is None:
+        off = reason is EndReason.PROJECT_DISABLED
+        return msgspec.structs.replace(session, ordered_stop_at=None, ordered_stop_reason=None) if off else session
+    if reason is EndReason.BUDGET_EXHAUSTED and session.ordered_stop_at and session.ordered_stop_at <= stop_at:
+        return session
+    return msgspec.structs.replace(session, ordered_stop_at=stop_at, ordered_stop_reason=EndReason.PROJECT_DISABLED)
 
 
 def told_to_shells(turn: Turn, move: Move | LedgerMove) -> Move | LedgerMove:
@@ -126,6 +135,7 @@ def _announced(turn: Turn, session: SessionRow) -> tuple[Change, ...]:
         "idle_timeout_s": session.idle_timeout_s,
         "max_lifetime_s": session.max_lifetime_s,
         "warn_minutes": session.warn_minutes,
+        "extendable": session.extendable,
         "ordered_stop_at": session.ordered_stop_at,
         "ordered_stop_reason": session.ordered_stop_reason,
     }

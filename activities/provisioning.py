@@ -198,6 +198,7 @@ def _run(turn: Turn, seen: AppSeen) -> Move:
             idle_timeout_s=session.idle_timeout_s,
             max_lifetime_s=session.max_lifetime_s,
             warn_minutes=session.warn_minutes,
+            extendable=session.extendable,
         ),
         running_at=turn.now,
         replica_started_at=session.replica_started_at or seen.replica_started_at or turn.now,

@@ -34,10 +34,8 @@ def _extend(call: Call, minutes: float) -> Reply | None:
         raise Refused(409, row.code, row.message, target=row.target)
     row = msgspec.structs.replace(row, wakes=row.wakes + 1)
     shells = call.world.sessions.shells_in(row)
-    told = [
-        msgspec.structs.replace(shell.row, max_lifetime_s=row.max_lifetime_s, keep_until=row.keep_until)
-        for shell in shells
-    ]
+    limits = {"max_lifetime_s": row.max_lifetime_s, "keep_until": row.keep_until, "extendable": row.extendable}
+    told = [msgspec.structs.replace(shell.row, **limits) for shell in shells]
     changes: list[Change] = [
         session_update(stored, row),
         *(Update(shell.key, after, shell.etag) for shell, after in zip(shells, told, strict=True)),

@@ -81,7 +81,9 @@ def _planned_stop(call: Call, shell: ShellRow) -> Deadline | None:
 
 def _warnings(call: Call, shell: ShellRow, stop: Deadline | None, now: datetime) -> Iterator[WarningView]:
     """Yield what the person at the shell is to know. The same warning has the same words: a client tells it once."""
-    due = warning_of(stop, shell.warn_minutes, shell.session, now) if stop is not None else None
+    due = None
+    if stop is not None:
+        due = warning_of(stop, shell.warn_minutes, shell.session, now, extendable=shell.extendable)
     if due is not None:
         yield WarningView(kind=due.kind, message=due.message, at=due.at)
     if shell.guest and _could_have_its_own(call, shell):

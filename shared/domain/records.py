@@ -194,6 +194,11 @@ class SessionRow(Row, frozen=True, kw_only=True):
     seq: int = 0
 
     @property
+    def extendable(self) -> bool:
+        """Whether its lifetime may be lengthened further."""
+        return self.extended_s < self.extend_limit_s
+
+    @property
     def error(self) -> Problem | None:
         return Problem(code=self.error_code, message=self.error_message or "") if self.error_code else None
 
@@ -249,6 +254,7 @@ class ShellRow(Row, frozen=True, kw_only=True):
     idle_timeout_s: float | None = None
     max_lifetime_s: float | None = None
     warn_minutes: list[float] = []
+    extendable: bool = True  # whether its lifetime may be extended further
     keep_until: datetime | None = None
     ordered_stop_at: datetime | None = None
     ordered_stop_reason: EndReason | None = None

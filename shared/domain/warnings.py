@@ -36,26 +36,28 @@ ALWAYS_TOLD = frozenset({EndReason.PROJECT_DISABLED, EndReason.BUDGET_EXHAUSTED}
 """Stops that were ordered: whoever is there is told at once, whatever the policy's minutes are."""
 
 
-def warning_of(stop: Deadline, minutes: Sequence[float], session: SessionId, now: datetime) -> Warning | None:
+def warning_of(
+    stop: Deadline, minutes: Sequence[float], session: SessionId, now: datetime, *, extendable: bool
+) -> Warning | None:
     """Return the warning that is due before this stop, None where it is still too early for one.
 
-    `minutes` are the policy's (idle.warnMinutes): the smallest one that has been reached names itself.
+    `minutes` are the policy's (idle.warnMinutes): the smallest one that has been reached names itself. `extendable`:
+    whether the lifetime may still be lengthened.
     """
     left = stop.at - now
     reached = [one for one in minutes if left <= timedelta(minutes=one)]
     if not reached and stop.reason not in ALWAYS_TOLD:
         return None
     within = f"within {min(reached):g} min" if reached else "soon"
-    message = (
-        f"This session stops {within}, at {stop.at:%H:%M} UTC: {_WHY[stop.reason]}. {_what_to_do(stop.reason, session)}"
-    )
+    what_to_do = _what_to_do(stop.reason, session, extendable=extendable)
+    message = f"This session stops {within}, at {stop.at:%H:%M} UTC: {_WHY[stop.reason]}. {what_to_do}"
     return Warning(kind=KINDS[stop.reason], message=message, at=stop.at)
 
 
-def _what_to_do(reason: EndReason, session: SessionId) -> str:
+def _what_to_do(reason: EndReason, session: SessionId, *, extendable: bool) -> str:
     if reason is EndReason.IDLE:
         return f"Any key keeps it, or: devboxgpu sessions extend {session} --minutes 60"
-    if reason is EndReason.MAX_LIFETIME:
+    if reason is EndReason.MAX_LIFETIME and extendable:
         return f"Save your work, or: devboxgpu sessions extend {session} --minutes 60"
     if reason is EndReason.BUDGET_EXHAUSTED:
         return "Save your work, or ask a project administrator for more."

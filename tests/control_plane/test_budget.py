@@ -266,8 +266,8 @@ def test_a_raised_budget_is_told_of_anew(played_exactly):
         await budget(one, "1.60", hard=False, per_user=1)
         await held_for(one, 30)
         told = [event for _, _, event in one.topic.published if event.event_type == "DevBoxGpu.Budget.ThresholdReached"]
-        assert [(event.data["percent"], event.data["monthlyAmount"]) for event in told] == [
-            (50, "0.30"), (100, "0.30"), (50, "1.60"), (100, "1.60"),
+        assert sorted((event.data["monthlyAmount"], event.data["percent"]) for event in told) == [
+            ("0.30", 50), ("0.30", 100), ("1.60", 50), ("1.60", 100),
         ]  # fmt: skip
 
     played_exactly(story)
@@ -363,5 +363,38 @@ def test_a_session_that_the_budget_ends_is_not_extended_and_says_why(played_exac
         await held_for(one, 12)
         status, answer, _ = await one.call("alice", "ExtendSession", {"minutes": 30}, session=view["session"])
         assert (status, answer["error"]["code"]) == (409, "BudgetExhausted")
+
+    played_exactly(story)
+
+
+def test_a_project_that_is_disabled_does_not_put_off_the_stop_that_its_budget_brings(played_exactly):
+    async def story(one: Plane):
+        await budget(one, "0.60")
+        view = await one.opened()
+        await held_for(one, 11)
+        stop_at = one.session(view["session"]).ordered_stop_at
+        await one.enable(
+            budget={"monthlyAmount": "0.60", "hardStop": True}, idle={"timeoutMinutes": 600, "warnMinutes": [30]}
+        )
+        disabled = {"serverlessGpuSessionsSettings": {"serverlessGpuSessionsMode": "Disabled"}}
+        query = {"runningSessions": "stop"}
+        await one.call("olga", "UpdateSettings", disabled, headers={"if-match": "*"}, query=query)
+        await held_for(one, 10)
+        row = one.session(view["session"])
+        assert row.end_reason is EndReason.BUDGET_EXHAUSTED
+        assert row.stopping_at - stop_at < timedelta(seconds=5)
+
+    played_exactly(story)
+
+
+@pytest.mark.parametrize(("limit_minutes", "told"), [(60, True), (0, False)])
+def test_to_extend_is_said_only_where_it_may_be_done(played_exactly, limit_minutes, told):
+    async def story(one: Plane):
+        await one.enable(idle={"timeoutMinutes": 600}, maxLifetimeMinutes=10, extendLimitMinutes=limit_minutes)
+        await one.opened()
+        (warning, *_) = await held_for(one, 9)
+        assert warning["kind"] == "MaxLifetime"
+        assert ("sessions extend" in warning["message"]) is told
+        assert "Save your work" in warning["message"]
 
     played_exactly(story)
