@@ -108,7 +108,7 @@ def _under_present_policy(turn: Turn) -> Turn:
 
 
 def _told_to_end(session: SessionRow, stop_at: datetime | None) -> SessionRow:
-    """Return the session with the stop that its project's settings order, or none; an earlier budget stop stays."""
+    """Return the session with the stop that its settings order, or none; an earlier one of the budget stays."""
     reason = session.ordered_stop_reason
     if stop_at is None:
         off = reason is EndReason.PROJECT_DISABLED

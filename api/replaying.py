@@ -24,11 +24,10 @@ from shared.domain.demand import Record, record_of
 from shared.domain.effective import bounded, lock_problems, may_break_a_lock
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.fates import fate_of
-from shared.domain.pricing import GpuType, Rate
+from shared.domain.pricing import CURRENCY, GpuType, Rate
 from shared.domain.replay import replay
 from shared.domain.replay_report import Difference, Figures, Waits, difference, figures
 from shared.domain.settings import GpuSettings
-from shared.domain.settings_bounds import CURRENCY
 from shared.domain.settings_reading import read_settings
 from shared.ports.history import recorded
 

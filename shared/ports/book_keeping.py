@@ -233,7 +233,7 @@ def _threshold(ledger: Ledger, budget: BudgetSettings, percent: int, now: dateti
         "currency": budget.currency,
         "hardStop": budget.hard_stop,
     }
-    return outbox_entry(EventType.BUDGET_THRESHOLD, "budget", facts, CONTROL_PLANE, now)
+    return outbox_entry(EventType.BUDGET_THRESHOLD, "budget", facts, CONTROL_PLANE, now, seq=percent)
 
 
 def ledger_of(row: LedgerRow) -> Ledger:

@@ -230,10 +230,10 @@ def test_a_budget_that_comes_too_late_for_a_running_session_warns_it_before_it_e
 
 def test_a_stop_that_the_budget_brings_does_not_put_off_one_that_comes_before_it(played_exactly):
     async def story(one: Plane):
-        await budget(one, "0.60")
+        await budget(one, "0.50")
         view = await one.opened()
         await one.enable(
-            budget={"monthlyAmount": "0.60", "hardStop": True},
+            budget={"monthlyAmount": "0.50", "hardStop": True},
             idle={"timeoutMinutes": 600, "warnMinutes": [10]},
         )
         await held_for(one, 3)
