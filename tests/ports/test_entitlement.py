@@ -7,7 +7,8 @@ from port_harness import AnyToken, ManagedIdentity, clear, put
 
 from localcloud.identity import people
 from shared.domain.names import ProjectId, UserId
-from shared.ports.entitlement import DevCenterEntitlement, EntitlementUnknown
+from shared.ports.dev_center import DevCenterEntitlement
+from shared.ports.entitlement import EntitlementUnknown
 
 USER = UserId("a0000000-0000-4000-8000-000000000001")
 BOXES = f"/users/{USER}/devboxes"
@@ -55,6 +56,8 @@ def test_what_dev_center_does_not_know_has_no_projects(entitlement):
         ([], 200),
         ({}, 200),
         ({"value": None}, 200),
+        ({"value": ["box"]}, 200),
+        ({"value": [], "nextLink": 7}, 200),
         ({"value": [], "nextLink": "https://elsewhere.example/next"}, 200),
     ],
 )
@@ -82,6 +85,25 @@ def test_answers_are_remembered_for_two_minutes_and_failures_are_not(entitlement
         entitlement.projects_of(USER)
 
 
+def test_a_page_that_was_promised_and_is_not_there_is_unknown(entitlement, service):
+    service.says("GET", BOXES, {"value": [box("demo", "Deleting")], "nextLink": f"{service.origin}/second"})
+
+    with pytest.raises(EntitlementUnknown):
+        entitlement.projects_of(USER)
+
+
+def test_an_outage_shows_until_an_answer_comes(entitlement, service):
+    assert entitlement.trouble is None
+    service.says("GET", BOXES, b"<html>", 503)
+    with pytest.raises(EntitlementUnknown):
+        entitlement.is_member(ProjectId("demo"), USER)
+    assert "503" in str(entitlement.trouble) or "Dev Center" in str(entitlement.trouble)
+
+    service.says("GET", BOXES, {"value": [box("demo")]})
+    assert entitlement.is_member(ProjectId("demo"), USER)
+    assert entitlement.trouble is None
+
+
 @pytest.mark.stack
 def test_the_stand_ins_people_are_where_they_belong(cloud):
     dev_center = cloud.endpoints["devCenter"]
@@ -96,8 +118,8 @@ def test_the_stand_ins_people_are_where_they_belong(cloud):
     entitlement = fresh()
     assert [entitlement.projects_of(person(name)) for name in ("alice", "erin", "dave")] == [["demo"], ["other"], []]
     assert entitlement.all_projects() == ["demo", "other"]
-    assert entitlement.has_dev_box(ProjectId("demo"), person("alice"))
-    assert not entitlement.has_dev_box(ProjectId("other"), person("alice"))
+    assert entitlement.is_member(ProjectId("demo"), person("alice"))
+    assert not entitlement.is_member(ProjectId("other"), person("alice"))
     assert entitlement.is_administrator(ProjectId("demo"), person("carol"))
     put(f"{dev_center}/_faults", {"status": 503})
     try:
