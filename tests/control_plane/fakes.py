@@ -177,6 +177,7 @@ class FakeAzure:
     page_size: int = 20
     list_fails_on_page: int | None = None
     listings: int = 0
+    tokens_issued: int = 0
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
         self.puts += 1
@@ -247,7 +248,8 @@ class FakeAzure:
     def way_in(self, app: str) -> WayIn | NotYet:
         if self._find(app) is None:
             return NotYet("gone")
-        return WayIn(exec_url="ws://127.0.0.1:1/exec", token="canary-token", expires_at=self.now())
+        self.tokens_issued += 1
+        return WayIn(exec_url=f"ws://127.0.0.1:1/{app}/exec", token=f"canary-token-{app}", expires_at=self.now())
 
     def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
         return self.proofs.pop(0) if self.proofs else GpuProved("GPU 0: Tesla T4")
