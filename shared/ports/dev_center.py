@@ -1,33 +1,56 @@
-"""Dev Center's data plane as the directory of who may use a project's GPUs (azure.md 6.5)."""
+"""Dev Center as the directory of who may use a project's GPUs (azure.md 6.5), with who administers it (6.6)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from azure.core import PipelineClient
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError
-from azure.core.rest import HttpRequest
 
 from shared.domain.names import ProjectId, UserId
-from shared.ports.credentials import token_policy
+from shared.ports.arm_client import SCOPE as ARM_SCOPE
 from shared.ports.entitlement import CACHED_S, EntitlementUnknown, project_ids
+from shared.ports.listed_pages import ListedPages
 from shared.ports.recent_answers import RecentAnswers
 
 SCOPE = "https://devcenter.azure.com/.default"
 API_VERSION = "2023-04-01"
+ASSIGNMENTS_API_VERSION = "2022-04-01"
 USABLE = frozenset({"Succeeded", "ProvisionedWithWarning"})
+PROJECT_ADMIN, DEV_CENTER_OWNER = "331c37c6-af14-46d9-b9f4-e1909e1b95a0", "4c6569b6-f23e-4295-9b90-bd4cc4ff3292"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmProjects:
+    """Where the Dev Center projects lie in Azure Resource Manager, whose role assignments make administrators."""
+
+    endpoint: str
+    subscription_id: str
+    resource_group: str
+
+    def assignments(self, project: ProjectId, user: UserId) -> str:
+        """Return the list of a user's role assignments at and above the project, the user's groups' included."""
+        group = f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+        place = f"{group}/providers/Microsoft.DevCenter/projects/{project}/providers/Microsoft.Authorization"
+        asked = quote(f"atScope() and assignedTo('{user}')")
+        return f"{place}/roleAssignments?api-version={ASSIGNMENTS_API_VERSION}&$filter={asked}"
 
 
 class DevCenterEntitlement:
-    """A member of a project is who has a usable Dev Box in it: Dev Center is asked for the user's own list."""
+    """A member of a project is who has a usable Dev Box in it; an administrator, who has Dev Center's role for that.
 
-    def __init__(self, *, endpoint: str, credential: TokenCredential) -> None:
-        self._client: PipelineClient[Any, Any] = PipelineClient(
-            endpoint, policies=[token_policy(credential, endpoint, SCOPE)]
-        )
-        self._endpoint = endpoint
-        self._trouble: str | None = None
+    Without `projects` nobody administers by a role in Azure: the app roles are left.
+    """
+
+    def __init__(self, *, endpoint: str, credential: TokenCredential, projects: ArmProjects | None = None) -> None:
+        self._boxes = ListedPages(service="Dev Center", endpoint=endpoint, credential=credential, scope=SCOPE)
+        self._arm_projects = projects
+        self._arm = self._boxes
+        if projects is not None:
+            self._arm = ListedPages(
+                service="Azure Resource Manager", endpoint=projects.endpoint, credential=credential, scope=ARM_SCOPE
+            )
         self._answers: RecentAnswers[tuple[str, ProjectId, UserId], bool] = RecentAnswers(
             fresh_s=CACHED_S, usable_s=CACHED_S, again_s=0, unknown=EntitlementUnknown
         )
@@ -37,25 +60,29 @@ class DevCenterEntitlement:
 
     @property
     def trouble(self) -> str | None:
-        return self._trouble
+        return self._boxes.trouble or self._arm.trouble
 
     def is_member(self, project: ProjectId, user: UserId) -> bool:
         def ask() -> bool:
-            boxes = self._list(f"/projects/{project}/users/{user}/devboxes")
-            return any(box.get("provisioningState") in USABLE for box in boxes)
+            return any(map(_is_usable, self._list(f"/projects/{project}/users/{user}/devboxes")))
 
         return self._answers.recall(("box", project, user), ask)
 
     def is_administrator(self, project: ProjectId, user: UserId) -> bool:
+        projects = self._arm_projects
+        if projects is None:
+            return False
+
         def ask() -> bool:
-            return any(entry.get("user") == user for entry in self._list(f"/projects/{project}/administrators"))
+            return any(map(_administers, self._arm.entries(projects.assignments(project, user))))
 
         return self._answers.recall(("admin", project, user), ask)
 
     def projects_of(self, user: UserId) -> list[ProjectId]:
         def ask() -> list[ProjectId]:
-            boxes = self._list(f"/users/{user}/devboxes")
-            return project_ids(box.get("projectName") for box in boxes if box.get("provisioningState") in USABLE)
+            return project_ids(
+                box.get("projectName") for box in self._list(f"/users/{user}/devboxes") if _is_usable(box)
+            )
 
         return list(self._projects.recall(user, ask))
 
@@ -65,38 +92,17 @@ class DevCenterEntitlement:
         )
 
     def _list(self, path: str) -> list[dict[str, Any]]:
-        """Return all pages of a list; of what is absent it is empty, any other failure is unknown."""
-        url, found = f"{self._endpoint}{path}?api-version={API_VERSION}", list[dict[str, Any]]()
-        try:
-            while url:
-                page = self._page(url, absent_is_empty=not found)
-                found += page.get("value", [])
-                url = page.get("nextLink") or ""
-                if url and not url.startswith(f"{self._endpoint}/"):
-                    raise EntitlementUnknown("Dev Center's next page lies at another address")
-        except EntitlementUnknown as failure:
-            self._trouble = str(failure)
-            raise
-        self._trouble = None
-        return found
-
-    def _page(self, url: str, *, absent_is_empty: bool) -> dict[str, Any]:
-        """Return a page, empty where there is nothing at its address; a page that was promised must be there."""
-        try:
-            answer = self._client.send_request(HttpRequest("GET", url), connection_timeout=3, read_timeout=5)
-            if answer.status_code == 404 and absent_is_empty:
-                return {}
-            answer.raise_for_status()
-            return _checked(answer.json())
-        except (AzureError, ValueError) as error:
-            raise EntitlementUnknown(f"Dev Center did not answer: {error}") from error
+        return self._boxes.entries(f"{path}?api-version={API_VERSION}")
 
 
-def _checked(page: Any) -> dict[str, Any]:
-    """Return the page if it is one; raise ValueError."""
-    told = page if isinstance(page, dict) else {}
-    entries, following = told.get("value"), told.get("nextLink")
-    is_list = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
-    if not is_list or not isinstance(following, str | None):
-        raise ValueError("the answer is no page of a list")
-    return told
+def _is_usable(box: dict[str, Any]) -> bool:
+    return box.get("provisioningState") in USABLE
+
+
+def _administers(assignment: dict[str, Any]) -> bool:
+    """Tell whether a role assignment makes an administrator. One under a condition does not: it is not read here."""
+    told = assignment.get("properties")
+    if not isinstance(told, dict) or told.get("condition"):
+        return False
+    role = str(told.get("roleDefinitionId")).lower().rpartition("/")[2]
+    return role in (PROJECT_ADMIN, DEV_CENTER_OWNER)

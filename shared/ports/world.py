@@ -140,14 +140,21 @@ def world() -> World:
 
 
 def _entitlement(settings: AppSettings, credential: TokenCredential) -> Entitlement:
-    from shared.ports.dev_center import DevCenterEntitlement
+    from shared.ports.dev_center import ArmProjects, DevCenterEntitlement
     from shared.ports.entra_groups import GroupEntitlement
 
     if settings.entitlement_groups or settings.dev_center_endpoint is None:
         return GroupEntitlement(
             endpoint=settings.graph_endpoint, credential=credential, groups=settings.entitlement_groups
         )
-    return DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential)
+    projects = None
+    if settings.dev_center_group is not None:
+        projects = ArmProjects(
+            endpoint=settings.dev_center_arm_endpoint,
+            subscription_id=settings.subscription_id,
+            resource_group=settings.dev_center_group,
+        )
+    return DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential, projects=projects)
 
 
 def _actual_cost(settings: AppSettings, credential: TokenCredential, sessions: Sessions) -> ActualCost | None:
