@@ -117,7 +117,7 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         token_issuer=environ["DEVBOXGPU_TOKEN_ISSUER"],
         token_audiences=_words(environ["DEVBOXGPU_TOKEN_AUDIENCE"]),
         token_jwks_url=environ["DEVBOXGPU_TOKEN_JWKS_URL"],
-        tenant_ids=_words(environ["DEVBOXGPU_TENANT_IDS"]),
+        tenant_ids=_words(environ["DEVBOXGPU_TENANT_IDS"].lower()),
         platform_signs_in=wants_platform and environ.get(PLATFORM_SAYS, "").lower() == "true",
         entitlement_groups=groups,
         graph_endpoint=(environ.get("DEVBOXGPU_GRAPH_ENDPOINT") or "https://graph.microsoft.com").rstrip("/"),

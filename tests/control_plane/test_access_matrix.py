@@ -13,6 +13,8 @@ import pytest
 
 from api.operations import OPERATIONS
 from scripts.access_matrix import NOT_SIGNED_IN, SHOWS_OWN_ONLY, Cell, Kind, cell, own_name_cell
+from shared.domain.access import Caller
+from shared.domain.names import UserId
 from shared.domain.states import SessionState
 from tests.control_plane.by_hand import ByHand
 from tests.control_plane.fakes import USERS
@@ -175,3 +177,28 @@ def test_every_kind_of_caller_that_signs_in_has_a_token_of_its_own():
     assert set(PEOPLE) == set(Kind) - {Kind.ANONYMOUS}
     assert set(NOT_SIGNED_IN) < set(Kind)
     assert set(BY_NAME) >= set(REQUESTS) | SHOWS_OWN_ONLY
+
+
+def anybody(told, **_: Any) -> Caller:
+    """Believe whatever a signed token says."""
+    return Caller(user=UserId(told["oid"]), tenant=told["tid"], name="x", roles=frozenset(told.get("roles") or ()))
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "name", "kind"),
+    [
+        ("api.rights.may", lambda *_: True, "GetShell", Kind.OTHER_MEMBER),
+        ("api.rights.may", lambda *_: True, "ConnectShell", Kind.OPERATOR),
+        ("api.rights.may", lambda *_: True, "SweepProject", Kind.ADMIN),
+        ("api.serve.administers", lambda *_: True, "ListActivity", Kind.NO_DEV_BOX),
+        ("api.serve.administers", lambda *_: True, "GetSession", Kind.OTHER_MEMBER),
+        ("api.serve.administers", lambda *_: True, "ListSessions", Kind.OTHER_MEMBER),
+        ("shared.ports.tokens.caller_of_token", anybody, "GetProject", Kind.EVENT_SENDER),
+    ],
+)
+def test_a_rule_that_is_planted_wrong_is_found(one, monkeypatch, place, wrong, name, kind):
+    test_the_cell_is_what_the_matrix_says(one, name, kind)
+    monkeypatch.setattr(place, wrong)
+
+    with pytest.raises(AssertionError):
+        test_the_cell_is_what_the_matrix_says(one, name, kind)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from azure.data.tables import TableServiceClient
+
 TOKEN = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
 """Whatever is a signed token: of a user, of the app's own identity, or the way into a container."""
 PLATFORMS_OWN = frozenset(
@@ -25,6 +27,19 @@ def found_in(state: Path, secrets: Iterable[str]) -> list[str]:
             found += [f"{path.relative_to(state)}: a token"] if TOKEN.search(piece) else []
             found += [f"{path.relative_to(state)}: secret {n}" for n, secret in enumerate(wanted) if secret in piece]
     return list(dict.fromkeys(found))
+
+
+def found_in_tables(connection: str, secrets: Iterable[str]) -> list[str]:
+    """Return the rows that hold a token or one of these secrets: what storage has not yet put into its files."""
+    wanted = list(secrets)
+    found = []
+    with TableServiceClient.from_connection_string(connection) as service:
+        for table in service.list_tables():
+            for row in service.get_table_client(table.name).list_entities():
+                text = str(dict(row))
+                if TOKEN.search(text.encode()) or any(secret in text for secret in wanted):
+                    found.append(f"{table.name}: {row['PartitionKey']} {row['RowKey']}")
+    return found
 
 
 def secrets_of(state: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.exec_channel import in_container
-from tests.e2e.kept import found_in, secrets_of
+from tests.e2e.kept import found_in, found_in_tables, secrets_of
 from tests.e2e.waiting import until
 
 SECURITY = Path(__file__).resolve().parents[2] / "docs" / "security.md"
@@ -67,6 +67,8 @@ def test_after_a_whole_life_no_token_is_in_any_log_table_history_or_audit(stack,
 
     secrets = [*ways_in, *secrets_of(stack.state), dev.token]
     assert not any(secret in str(read) for secret in secrets)
+    assert found_in_tables(stack.endpoints["tables"], secrets) == []
+    assert found_in_tables(stack.endpoints["tables"], [shell.session]), "the tables were looked at"
     assert found_in(stack.state, secrets) == []
     assert shell.session in (stack.state / "logs" / "host.log").read_text(), "the logs were looked at"
 

@@ -67,6 +67,12 @@ def test_groups_take_the_place_of_dev_center():
     assert (read.entitlement_groups["demo"].members, read.entitlement_groups["demo"].administrators) == (GROUP, GROUP)
 
 
+def test_tenants_are_compared_as_tokens_tell_them():
+    told = {**SAMPLE, "DEVBOXGPU_TENANT_IDS": " AAAA0000-0000-0000-0000-00000000000A, b ,"}
+
+    assert parse(told).tenant_ids == {"aaaa0000-0000-0000-0000-00000000000a", "b"}
+
+
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
