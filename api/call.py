@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -33,7 +33,13 @@ class Call:
     session_or_none: SessionId | None = None
     operation: str = ""
     body_or_none: Any = None
-    administers: bool = False
+    ask_administers: Callable[[], bool] = lambda: False
+    only_own: bool = False  # the directory does not answer: a member is shown what is known to be the member's own
+
+    @property
+    def administers(self) -> bool:
+        """Tell whether the caller administers the project; raise EntitlementUnknown. Ask only where it matters."""
+        return not self.only_own and self.ask_administers()
 
     @property
     def caller(self) -> Caller:

@@ -28,6 +28,8 @@ from shared.domain.records import SessionRow, ShellRow
 from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports.book_keeping import Entry
+from shared.ports.entitlement import EntitlementUnknown
+from shared.ports.governance import GovernanceUnknown
 from shared.ports.outgoing import ledger_facts, outbox
 from shared.ports.sessions import until_settled
 from shared.ports.tables import Change, Insert
@@ -40,7 +42,7 @@ def open_shell(call: Call) -> Reply:
     try:
         settings = settings_that_hold(call)
         session = requested_session(call, request, settings)
-    except Refused:
+    except (Refused, EntitlementUnknown, GovernanceUnknown):  # what is open already goes on without either
         if (known := _known(call, wish)) is not None:
             return known
         raise

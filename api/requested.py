@@ -29,7 +29,7 @@ def settings_that_hold(call: Call) -> GpuSettings:
 
 def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettings) -> SessionRow:
     """Return the session that is asked for, as yet undecided; raise Refused for what the settings alone refuse."""
-    if not call.world.entitlement.has_dev_box(call.project, call.user):
+    if not call.world.entitlement.is_member(call.project, call.user):
         raise Refused(
             403,
             ErrorCode.NOT_ENTITLED,

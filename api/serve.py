@@ -13,19 +13,20 @@ import azure.functions as func
 import msgspec
 
 from api.call import Call, Reply
+from api.callers import caller_of
 from api.operations import API_VERSION, Operation
+from api.rights import DIRECTORY_AWAY, administers, authorised, marked
 from api.wire import ErrorAnswer, ErrorBody, ErrorDetail
 from shared.domain import names
-from shared.domain.access import Caller, Standing, Who, may
+from shared.domain.access import Who
 from shared.domain.errors import ErrorCode, Refused
-from shared.domain.names import ProjectId, UserId
 from shared.domain.pricing import GpuType
 from shared.ports import ids
 from shared.ports.container_apps import ArmUnknown
 from shared.ports.entitlement import EntitlementUnknown
 from shared.ports.governance import GovernanceUnknown
 from shared.ports.tables import StorageUnavailable
-from shared.ports.tokens import KeysUnavailable, TokenRefused
+from shared.ports.tokens import KeysUnavailable
 from shared.ports.world import World
 
 log = logging.getLogger("devboxgpu.api")
@@ -40,10 +41,16 @@ ENCODER = msgspec.json.Encoder()
 def answer(operation: Operation, request: func.HttpRequest, world: World) -> Reply:
     """Return the operation's answer, or the refusal. Nothing escapes: an unforeseen failure is a plain 500."""
     try:
-        return operation.handler(_checked(operation, request, world))
+        call = _checked(operation, request, world)
+        return marked(operation.handler(call), call)
     except Refused as refused:
         return _refusal(refused)
-    except (StorageUnavailable, EntitlementUnknown, GovernanceUnknown, KeysUnavailable, ArmUnknown) as trouble:
+    except EntitlementUnknown as trouble:
+        log.warning("entitlement.unavailable operation=%s why=%s", operation.name, trouble)
+        return _refusal(
+            Refused(503, ErrorCode.SERVICE_UNAVAILABLE, DIRECTORY_AWAY, target="entitlement", retry_after_s=2)
+        )
+    except (StorageUnavailable, GovernanceUnknown, KeysUnavailable, ArmUnknown) as trouble:
         log.warning("call.unavailable operation=%s why=%s", operation.name, trouble)
         message = "A service that is needed to answer did not respond. Nothing is known to have changed. Try again."
         return _refusal(Refused(503, ErrorCode.SERVICE_UNAVAILABLE, message, retry_after_s=2))
@@ -73,7 +80,7 @@ def _checked(operation: Operation, request: func.HttpRequest, world: World) -> C
     query = _query(operation, request)
     if operation.who is Who.ANYONE:
         return Call(world=world, caller_or_none=None, base_url="", headers=request.headers, query=query)
-    caller = _caller(request, world)
+    caller = caller_of(request, world)
     parts = request.route_params
     project = _part(names.project_id(parts["project"]), "project", names.PROJECT_RULE) if "project" in parts else None
     user = caller.user if parts.get("user", "me") == "me" else names.user_id(parts["user"])
@@ -90,10 +97,9 @@ def _checked(operation: Operation, request: func.HttpRequest, world: World) -> C
         if "session" in parts
         else None,
         operation=parts.get("operation", ""),
-        administers=_administers(operation, world, caller, project, user),
+        ask_administers=lambda: administers(world, caller, project),
     )
-    _authorise(operation, call)
-    return replace(call, body_or_none=_body(operation, request))
+    return replace(authorised(operation.who, call), body_or_none=_body(operation, request))
 
 
 def _query(operation: Operation, request: func.HttpRequest) -> Mapping[str, str]:
@@ -112,44 +118,6 @@ def _query(operation: Operation, request: func.HttpRequest) -> Mapping[str, str]
             message = f"There is no query parameter '{name[:60]}' here. Known: {', '.join(sorted(known))}."
             raise Refused(400, ErrorCode.UNKNOWN_PARAMETER, message, target=name[:60])
     return query
-
-
-def _caller(request: func.HttpRequest, world: World) -> Caller:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Refused(401, ErrorCode.UNAUTHENTICATED, "Sign in: send an access token as 'Authorization: Bearer ...'.")
-    try:
-        return world.tokens.caller(token.strip())
-    except TokenRefused as refused:
-        raise Refused(401, ErrorCode.UNAUTHENTICATED, f"Sign in again: {refused}.") from refused
-
-
-def _administers(
-    operation: Operation, world: World, caller: Caller, project: ProjectId | None, user: UserId | None
-) -> bool:
-    """Tell whether the caller administers the project. The directory is asked only where the answer can matter."""
-    if caller.is_operator:
-        return True
-    if project is None:
-        return False
-    own = operation.who in (Who.SELF, Who.SELF_OR_ADMIN) and user == caller.user
-    return False if own else world.entitlement.is_administrator(project, caller.user)
-
-
-def _authorise(operation: Operation, call: Call) -> None:
-    caller = call.caller
-    member = operation.who is Who.MEMBER and not call.administers
-    standing = Standing(
-        is_self=call.user == caller.user,
-        is_administrator=call.administers,
-        is_operator=caller.is_operator,
-        is_member=call.world.entitlement.has_dev_box(call.project, caller.user) if member else call.administers,
-    )
-    if may(operation.who, standing):
-        return
-    if operation.who is Who.ADMIN and call.world.entitlement.has_dev_box(call.project, caller.user):
-        raise Refused(403, ErrorCode.FORBIDDEN, "Only a project administrator may do this.")
-    raise Refused(404, ErrorCode.NOT_FOUND, "There is no such thing, or it is not yours to see.")
 
 
 def _body(operation: Operation, request: func.HttpRequest) -> Any:

@@ -250,3 +250,4 @@ class SessionList(Answer, frozen=True, kw_only=True, omit_defaults=True):
 class HealthView(Answer, frozen=True, kw_only=True, omit_defaults=False):
     status: str
     version: str
+    unavailable: list[str] = []

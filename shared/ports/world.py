@@ -97,9 +97,9 @@ def world() -> World:
     from shared.ports.azure_container_apps import AzureContainerApps
     from shared.ports.azure_tables import connect
     from shared.ports.credentials import managed_identity
-    from shared.ports.entitlement import DevCenterEntitlement
     from shared.ports.environments import AzureEnvironments
     from shared.ports.prices import RetailPrices
+    from shared.ports.signing_keys import SigningKeys, keys_at
     from shared.ports.tokens import EntraTokens
 
     settings = from_environment()
@@ -124,7 +124,7 @@ def world() -> World:
         ),
         environments=environments,
         memory=memory,
-        entitlement=DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential),
+        entitlement=_entitlement(settings, credential),
         governance=_governance(settings, credential),
         prices=prices,
         topic=_topic(settings, credential),
@@ -132,11 +132,29 @@ def world() -> World:
         actual_cost=_actual_cost(settings, credential, sessions),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
-            audience=settings.token_audience,
-            jwks_url=settings.token_jwks_url,
+            audiences=settings.token_audiences,
             tenants=settings.tenant_ids,
+            keys=SigningKeys(keys_at(settings.token_jwks_url)),
         ),
     )
+
+
+def _entitlement(settings: AppSettings, credential: TokenCredential) -> Entitlement:
+    from shared.ports.dev_center import ArmProjects, DevCenterEntitlement
+    from shared.ports.entra_groups import GroupEntitlement
+
+    if settings.entitlement_groups or settings.dev_center_endpoint is None:
+        return GroupEntitlement(
+            endpoint=settings.graph_endpoint, credential=credential, groups=settings.entitlement_groups
+        )
+    projects = None
+    if settings.dev_center_group is not None:
+        projects = ArmProjects(
+            endpoint=settings.dev_center_arm_endpoint,
+            subscription_id=settings.subscription_id,
+            resource_group=settings.dev_center_group,
+        )
+    return DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential, projects=projects)
 
 
 def _actual_cost(settings: AppSettings, credential: TokenCredential, sessions: Sessions) -> ActualCost | None:

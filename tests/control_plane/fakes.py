@@ -33,6 +33,7 @@ from shared.ports.container_apps import (
     NotYet,
     WayIn,
 )
+from shared.ports.entitlement import EntitlementUnknown
 from shared.ports.environments import EnvironmentFacts, EnvironmentUnknown
 from shared.ports.event_topic import EventRefused, TopicUnavailable
 from shared.ports.governance import GovernanceUnknown
@@ -176,6 +177,7 @@ class FakeAzure:
     page_size: int = 20
     list_fails_on_page: int | None = None
     listings: int = 0
+    tokens_issued: int = 0
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
         self.puts += 1
@@ -246,7 +248,8 @@ class FakeAzure:
     def way_in(self, app: str) -> WayIn | NotYet:
         if self._find(app) is None:
             return NotYet("gone")
-        return WayIn(exec_url="ws://127.0.0.1:1/exec", token="canary-token", expires_at=self.now())
+        self.tokens_issued += 1
+        return WayIn(exec_url=f"ws://127.0.0.1:1/{app}/exec", token=f"canary-token-{app}", expires_at=self.now())
 
     def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
         return self.proofs.pop(0) if self.proofs else GpuProved("GPU 0: Tesla T4")
@@ -341,7 +344,7 @@ class FakeActualCost:
 
 
 class FakeEntitlement:
-    """Dev Boxes of made-up users, as in DESIGN.md section 10."""
+    """Dev Boxes of made-up users, as in DESIGN.md section 10; no answer while `away`."""
 
     def __init__(self) -> None:
         self.boxes = {
@@ -353,18 +356,31 @@ class FakeEntitlement:
         self.administrators = {("demo", USERS["carol"])}
         self.projects = {"demo", "other"}
         self.asked = 0
+        self.away = False
 
-    def has_dev_box(self, project: ProjectId, user: UserId) -> bool:
+    @property
+    def trouble(self) -> str | None:
+        return "503 html" if self.away else None
+
+    def _answer(self) -> None:
         self.asked += 1
+        if self.away:
+            raise EntitlementUnknown("503 html")
+
+    def is_member(self, project: ProjectId, user: UserId) -> bool:
+        self._answer()
         return (project, user) in self.boxes
 
     def is_administrator(self, project: ProjectId, user: UserId) -> bool:
+        self._answer()
         return (project, user) in self.administrators
 
     def projects_of(self, user: UserId) -> list[ProjectId]:
+        self._answer()
         return sorted({ProjectId(project) for project, owner in self.boxes if owner == user})
 
     def all_projects(self) -> list[ProjectId]:
+        self._answer()
         return [ProjectId(project) for project in sorted(self.projects)]
 
 
