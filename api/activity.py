@@ -133,4 +133,6 @@ def _view(call: Call, entry: Stored[OutboxRow]) -> ActivityView:
         actor=row.actor,
         subject=row.subject,
         data=row.data,
+        request=row.request,
+        source=row.source,
     )

@@ -11,6 +11,7 @@ import msgspec
 from shared.domain.access import Caller
 from shared.domain.driving import Drive
 from shared.domain.errors import ErrorCode, Refused
+from shared.domain.events import Actor
 from shared.domain.names import ProjectId, SessionId, ShellId, UserId
 from shared.domain.records import SessionRow
 from shared.ports.world import World
@@ -34,10 +35,17 @@ class Call:
     operation: str = ""
     body_or_none: Any = None
     administers: bool = False
+    request_id: str = ""
+    source: str = ""
 
     @property
     def caller(self) -> Caller:
         return _given(self.caller_or_none)
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as the audit names who brought a change about."""
+        return Actor(self.caller.user, self.request_id, self.source)
 
     @property
     def project(self) -> ProjectId:

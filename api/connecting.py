@@ -8,12 +8,14 @@ from api.shells import refuse_if_over, session_of, shell_or_404
 from api.wire import ConnectView
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Refused
+from shared.domain.events import EventType
 from shared.domain.states import SessionState
 from shared.ports.container_apps import NotYet
+from shared.ports.outgoing import outbox
 
 
 def connect_shell(call: Call) -> Reply:
-    """Return a way into the container, just in time, to the shell's owner."""
+    """Return a way into the container, just in time, to the shell's owner. Nobody gets one that the audit lacks."""
     stored = shell_or_404(call)
     session = session_of(call, stored.row)
     refuse_if_over(stored.row)
@@ -23,6 +25,8 @@ def connect_shell(call: Call) -> Reply:
     way_in = call.world.apps.way_in(names.app_name(session.session))
     if isinstance(way_in, NotYet):
         raise _not_ready(way_in.why)
+    told = outbox(EventType.SHELL_CONNECTED, session, call.actor, call.world.now(), {"shell": call.shell})
+    call.world.sessions.commit(call.project, [told])
     body = ConnectView(exec_url=way_in.exec_url, token=way_in.token, token_expires_at=way_in.expires_at)
     return Reply(status=200, body=body, headers={"Cache-Control": "no-store"})
 

@@ -15,6 +15,7 @@ from api.monitors import FIRST_POLL_MS, OPEN, monitor_headers, operation_view
 from api.previews import preview
 from api.requested import new_shell, requested_session, settings_that_hold
 from api.sharing import Joining, join, seat_for
+from api.shell_count import check_shells
 from api.shells import session_of
 from api.views import shell_view
 from api.wire import OpenShellRequest
@@ -36,6 +37,7 @@ from shared.ports.tables import Change, Insert
 def open_shell(call: Call) -> Reply:
     """Create the shell under the id that the client chose, or return the one that is there."""
     request = call.body(OpenShellRequest)
+    check_shells(call)
     wish = hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
     try:
         settings = settings_that_hold(call)
@@ -96,8 +98,8 @@ def _stored(call: Call, asked: SessionRow, row: SessionRow, shell: ShellRow, boo
     return [
         Insert(session_key(row.session), row),
         Insert(shell_key(shell.user, shell.shell), _told(shell, row)),
-        outbox(EventType.SESSION_REQUESTED, asked, call.caller.user, asked.created_at),
-        outbox(EVENT_OF[row.state], row, call.caller.user, book.now, ledger_facts(book)),
+        outbox(EventType.SESSION_REQUESTED, asked, call.actor, asked.created_at),
+        outbox(EVENT_OF[row.state], row, call.actor, book.now, ledger_facts(book)),
     ]
 
 

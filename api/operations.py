@@ -58,6 +58,8 @@ class Operation:
     method: str
     route: str
     summary: str
+    cost: float = 1.0
+    """What a call draws from the rate limits: more than 1 where it reads many rows."""
     who: Who
     handler: Callable[[Call], Reply]
     answers: dict[int, Any]

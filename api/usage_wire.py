@@ -87,7 +87,11 @@ class ReconciliationView(Answer, frozen=True, kw_only=True):
 
 
 class ActivityView(Answer, frozen=True, kw_only=True, omit_defaults=False):
-    """One change: what, when, by whom, to what. `id` is that of the event that tells of it."""
+    """One change, or refused attempts at one: what, when, by whom, to what. `id` is that of the event that tells of it.
+
+    `request` is the id of the API request that asked for it (`x-ms-request-id`), `source` the address that it came
+    from; empty where nobody asked, or where that is not known.
+    """
 
     id: str
     time: datetime
@@ -95,6 +99,8 @@ class ActivityView(Answer, frozen=True, kw_only=True, omit_defaults=False):
     actor: str
     subject: str
     data: dict[str, Any]
+    request: str = ""
+    source: str = ""
 
 
 class ActivityList(Answer, frozen=True, kw_only=True):

@@ -147,5 +147,6 @@ ACTIVITY_COLUMNS = (
     Column("WHAT", _happened),
     Column("BY", lambda entry: entry.get("actor")),
     Column("ON", lambda entry: entry.get("subject")),
+    Column("FROM", lambda entry: entry.get("source")),
     Column("FACTS", _facts),
 )

@@ -116,6 +116,10 @@ def _outbox_time(at: datetime) -> str:
     return f"o-{int(at.timestamp() * 1000):014d}"
 
 
+PLATFORM = ProjectId("_platform")
+"""Where the audit keeps what belongs to no project. No project can have this name."""
+
+
 def audit_partition(project: ProjectId, day: date) -> str:
     return f"{project}~{day:%Y%m%d}"
 
