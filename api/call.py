@@ -12,7 +12,7 @@ from shared.domain.access import Caller
 from shared.domain.driving import Drive
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import Actor
-from shared.domain.names import ProjectId, SessionId, ShellId, UserId
+from shared.domain.names import PLATFORM, ProjectId, SessionId, ShellId, UserId
 from shared.domain.records import SessionRow
 from shared.ports.world import World
 
@@ -50,6 +50,11 @@ class Call:
     @property
     def project(self) -> ProjectId:
         return _given(self.project_or_none)
+
+    @property
+    def scope(self) -> ProjectId:
+        """The project in the path, or the platform where the operation is about none."""
+        return self.project_or_none or PLATFORM
 
     @property
     def user(self) -> UserId:

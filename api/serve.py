@@ -206,7 +206,7 @@ def _part(value: P | None, name: str, rule: str) -> P:
 def _base_url(url: str) -> str:
     """Return where the API begins, as this caller reached it: links in answers point there."""
     split = urlsplit(url)
-    prefix = split.path.partition("/projects")[0]
+    prefix = split.path.partition("/projects")[0].partition("/activity")[0]
     return f"{split.scheme}://{split.netloc}{prefix}"
 
 
