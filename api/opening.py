@@ -37,9 +37,9 @@ from shared.ports.tables import Change, Insert
 def open_shell(call: Call) -> Reply:
     """Create the shell under the id that the client chose, or return the one that is there."""
     request = call.body(OpenShellRequest)
-    check_shells(call)
     wish = hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
     try:
+        check_shells(call)
         settings = settings_that_hold(call)
         session = requested_session(call, request, settings)
     except Refused:

@@ -18,8 +18,9 @@ from api.operations import API_VERSION, Operation
 from api.wire import ErrorAnswer, ErrorBody, ErrorDetail
 from shared.domain import names
 from shared.domain.access import Caller, Standing, Who, may
-from shared.domain.errors import ErrorCode, Refused
+from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.names import ProjectId, UserId
+from shared.domain.plain_text import plain
 from shared.domain.refusals import ANONYMOUS, Attempt
 from shared.domain.source_address import source_in
 from shared.ports import ids
@@ -212,13 +213,19 @@ def _base_url(url: str) -> str:
 
 def _refusal(refused: Refused) -> Reply:
     problem = refused.problem
-    details = [ErrorDetail(code=d.code, message=d.message, target=d.target) for d in refused.details]
-    body = ErrorAnswer(
-        error=ErrorBody(code=problem.code, message=problem.message, target=problem.target, details=details or None)
+    details = [ErrorDetail(code=d.code, message=plain(d.message), target=_plain_target(d)) for d in refused.details]
+    error = ErrorBody(
+        code=problem.code, message=plain(problem.message), target=_plain_target(problem), details=details or None
     )
+    body = ErrorAnswer(error=error)
     headers = {"x-ms-error-code": problem.code.value}
     if refused.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if refused.retry_after_s is not None:
         headers["Retry-After"] = str(refused.retry_after_s)
     return Reply(status=refused.status, body=body, headers=headers)
+
+
+def _plain_target(problem: Problem) -> str | None:
+    """Return what the problem is about; like the message it may repeat what the caller sent."""
+    return plain(problem.target) if problem.target is not None else None

@@ -30,7 +30,7 @@ def show(
     if query is not None:
         data, columns = _pick(data, query), ()
     if output == "json":
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        click.echo(_json(data))
         return
     titles, rows = _rows(data, columns)
     if output == "tsv":
@@ -40,6 +40,16 @@ def show(
         Notices().say(empty)
     else:
         click.echo(_table(titles, rows, bold=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+
+
+def _json(data: object) -> str:
+    """JSON as it may be shown in a terminal: whatever could steer it is escaped, which JSON reads back as it was."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() or sign == "\n" else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    return f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else json.dumps(sign)[1:-1]
 
 
 def _pick(data: object, query: str) -> object:

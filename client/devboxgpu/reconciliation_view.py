@@ -9,7 +9,7 @@ import click
 from devboxgpu.api import ControlPlane
 from devboxgpu.data_output import Column, show
 from devboxgpu.wire import Json, Money, count_of, items_of, mapping_of, text_of
-from devboxgpu.wording import money
+from devboxgpu.wording import money, printable
 
 NOTES = {"actual": "not billed yet", "estimated": "billed, and not in our books"}
 
@@ -23,7 +23,7 @@ def show_reconciliation(api: ControlPlane, asked: Mapping[str, str], *, output: 
     lines = [{**line, "currency": told.get("currency")} for line in items_of(told, "value")]
     show(lines, output, None, columns=RECONCILIATION_COLUMNS, empty="nothing was used or billed in this time")
     if output == "table" and lines:
-        click.echo(f"\n{_total(told)}")
+        click.echo(f"\n{printable(_total(told))}")
 
 
 def _money(name: str) -> Callable[[Json], str]:

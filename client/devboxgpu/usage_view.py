@@ -13,7 +13,7 @@ from devboxgpu.api import ControlPlane
 from devboxgpu.chart import Bar, drawn
 from devboxgpu.data_output import Column, show
 from devboxgpu.wire import Json, Money, count_of, items_of, mapping_of, number_of, text_of
-from devboxgpu.wording import duration, money
+from devboxgpu.wording import duration, money, printable
 
 NOTHING_USED = "nothing was used in this time"
 MOST_EMPTY_DAYS = 62
@@ -45,7 +45,7 @@ def show_usage(
         click.echo("\n".join(_bars(told, lines)) + "\n")
     show(lines, output, None, columns=_columns(told), empty=NOTHING_USED)
     if for_people:
-        click.echo(f"\n{_total(told)}")
+        click.echo(f"\n{printable(_total(told))}")
 
 
 def _columns(told: Json) -> list[Column]:
