@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 from collections.abc import Callable
 from threading import Event, Thread
@@ -16,7 +15,10 @@ EVERY_S = 1.0
 
 
 class RefusalWriter:
-    """Begins with the first call of `begin`; an orderly end of the process writes down what is left."""
+    """Begins with the first call of `begin`.
+
+    It ends with the process, of whose end the platform tells nobody: what was counted since the last time is lost then.
+    """
 
     def __init__(self, ports: Callable[[], World], *, every_s: float = EVERY_S) -> None:
         self._ports, self._every_s = ports, every_s
@@ -28,19 +30,16 @@ class RefusalWriter:
         if self._thread is None:
             self._thread = Thread(target=self._run, name="refusals", daemon=True)
             self._thread.start()
-            atexit.register(self.end)
 
-    def end(self) -> None:
-        """Stop, with nothing left that could be written down."""
+    def stop(self) -> None:
+        """End the thread, and wait until it has ended."""
         self._over.set()
-        self._write(all_of_them=True)
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._over.wait(self._every_s):
-            self._write(all_of_them=False)
-
-    def _write(self, *, all_of_them: bool) -> None:
-        try:
-            write_refusals(self._ports(), all_of_them=all_of_them)
-        except Exception:  # this thread must outlive whatever goes wrong in one round
-            log.exception("refusals.failed")
+            try:
+                write_refusals(self._ports())
+            except Exception:  # this thread must outlive whatever goes wrong in one round
+                log.exception("refusals.failed")

@@ -16,10 +16,10 @@ from shared.ports.world import World
 log = logging.getLogger("devboxgpu.refusals")
 
 
-def write_refusals(world: World, *, all_of_them: bool = False) -> int:
+def write_refusals(world: World) -> int:
     """Write down what is due; return how many rows that made. What storage does not take waits for the next time."""
     written = 0
-    for tally in world.refusals.take_due(world.now(), all_of_them=all_of_them):
+    for tally in world.refusals.take_due(world.now()):
         try:
             written += _write(world, tally)
         except StorageUnavailable as trouble:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 ANONYMOUS = "anonymous"
 """The actor of attempts whose token was missing or not accepted."""
 OTHERS = "others"
-"""The actor and the operation of attempts beyond what is told apart in a minute."""
-TOLD_EVERY = timedelta(minutes=1)
+"""The actor, or the operation, of attempts beyond what is told apart at a time."""
+TOLD_EVERY = timedelta(seconds=15)
 AUDITED = frozenset({401, 403, 404, 409, 429})
 """Statuses of attempts that somebody was not let through with. What is malformed (400) is nobody's attempt."""
 NO_REFUSALS = frozenset({"ShellNotReady"})
 """Codes that tell a caller to come again, and refuse nothing."""
+MOST_OF_ONE = 10
+"""Kinds of one caller's attempts that are told apart in `TOLD_EVERY`."""
 MOST_NAMED = 400
 MOST_ANONYMOUS = 50
 
-Key = tuple[str, str, str, str, str]
+
+class Key(NamedTuple):
+    """What is counted together: a caller's attempts at one operation with one outcome."""
+
+    project: str
+    actor: str
+    operation: str
+    code: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +55,16 @@ class Attempt:
 
     @property
     def key(self) -> Key:
-        """Return what is counted together: a caller's attempts at one operation with one outcome."""
-        return (self.project, self.actor, self.operation, self.code, self.source if self.is_anonymous else "")
+        return Key(self.project, self.actor, self.operation, self.code, self.source if self.is_anonymous else "")
 
-    def as_one_of_others(self) -> Attempt:
-        """Return the attempt without what tells it apart from others with the same outcome."""
-        actor = ANONYMOUS if self.is_anonymous else OTHERS
-        return replace(self, project="", actor=actor, operation=OTHERS, source="", target="")
+    def without_particulars(self) -> Attempt:
+        """Return the attempt without what tells it apart from others of its caller's with the same outcome."""
+        source = "" if self.is_anonymous else self.source
+        return replace(self, project="", operation=OTHERS, source=source, target="")
+
+    def of_nobody_in_particular(self) -> Attempt:
+        """Return the attempt without what tells it apart from anybody's with the same outcome."""
+        return replace(self, project="", actor=OTHERS, operation=OTHERS, source="", target="")
 
 
 @dataclass(frozen=True, slots=True)
