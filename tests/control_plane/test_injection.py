@@ -76,6 +76,18 @@ def test_no_part_of_a_path_or_query_is_taken_for_anything_but_text(played_exactl
         assert not NOT_PRINTABLE.search(record.getMessage()), record.getMessage()
 
 
+@pytest.mark.parametrize("text", [text for text in HOSTILE if text and NOT_PRINTABLE.search(text)])
+def test_an_id_of_the_callers_own_becomes_no_header(played_exactly, text):
+    async def story(one: Plane) -> None:
+        _, _, sent_back = await one.call("alice", "GetSettings", headers={"x-ms-client-request-id": "abc-1"})
+        assert sent_back["x-ms-client-request-id"] == "abc-1"
+
+        _, _, headers = await one.call("alice", "GetSettings", headers={"x-ms-client-request-id": text})
+        assert "x-ms-client-request-id" not in headers
+
+    played_exactly(story)
+
+
 @pytest.mark.parametrize(
     "text", ["name\n", "a\nb", "a\x1b[2J", "a\x9bb", "a\u202eb", "a\u200bb", "<b>", "a'b", "a;b", "=1+1("]
 )

@@ -6,7 +6,8 @@ import uuid
 from datetime import datetime, timedelta
 
 import pytest
-from azure.data.tables import TableServiceClient
+from azure.core.exceptions import HttpResponseError
+from azure.data.tables import TableClient, TableServiceClient
 
 from activities.publishing import drain_outbox
 from activities.sealing import seal_audit
@@ -88,3 +89,20 @@ def test_text_that_looks_like_a_filter_finds_nothing(tables, project, text):
     assert tables.scan("core", text, OUTBOX_EVENTS, OutboxRow) == []
     assert tables.scan("core", project, (f"o-0{text}", f"o-0{text}~"), OutboxRow) == []
     assert len(tables.scan("core", project, OUTBOX_EVENTS, OutboxRow)) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_identity_that_may_not_make_tables_uses_those_that_are_there(tables, monkeypatch, status):
+    """As where the app's role on `audit` and `seals` is to add and to read alone."""
+
+    def refuse(_: TableClient) -> None:
+        answer = HttpResponseError("no")
+        answer.status_code = status
+        raise answer
+
+    monkeypatch.setattr(TableClient, "create_table", refuse)
+    if status == 403:
+        tables.create_tables()
+    else:
+        with pytest.raises(HttpResponseError):
+            tables.create_tables()
