@@ -17,6 +17,7 @@ from shared.domain.sealing import (
     ENTRIES_A_SEAL,
     LOOK_BACK,
     SETTLES,
+    SealedEntry,
     SealRow,
     closing_seal,
     covered_in,
@@ -68,7 +69,7 @@ def _settled(tables: Tables, project: ProjectId, last: SealRow, now: datetime) -
     first, end = names.outbox_span(_midnight(last.next_day), now - SETTLES)
     keys = (f"{last.next_key} " if last.next_key else first, end)
     partition = names.audit_partition(project, last.next_day)
-    found = tables.scan("audit", partition, keys, OutboxRow, most=ENTRIES_A_SEAL) if keys[0] < end else []
+    found = tables.scan("audit", partition, keys, SealedEntry, most=ENTRIES_A_SEAL) if keys[0] < end else []
     return {stored.key: digest_of(stored.key, stored.row) for stored in found}
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, timedelta
 
+import msgspec
+
 from api.asked import days_asked, wrong
 from api.call import Call, Reply
 from api.usage_wire import FindingView, SealHead, VerificationView
 from shared.domain.names import ProjectId
-from shared.domain.verification import Finding, head_fault, verdict_on
+from shared.domain.verification import Finding, Tampering, head_fault, verdict_on
 from shared.ports.seals import digests_on, seals_since
 
 MOST_TOLD = 100
@@ -22,16 +24,22 @@ def verify_activity(call: Call) -> Reply:
     today = call.world.now().astimezone(UTC).date()
     first, last = days_asked(call, usual_first=today - timedelta(days=USUAL_DAYS))
     expected, scope, tables = _expected(call), call.scope, call.world.sessions.tables
-    seals = seals_since(tables, scope, first)
+    unreadable: list[Finding] = []
+    try:
+        seals = seals_since(tables, scope, first)
+    except msgspec.MsgspecError as error:
+        seals = []
+        detail = f"a seal cannot be read any more, so none is believed: {error}"
+        unreadable.append(Finding(kind=Tampering.SEAL_ALTERED, day=last, detail=detail))
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     verdict = verdict_on(seals, {day: digests_on(tables, scope, day) for day in days})
     fault = head_fault(seals, *expected) if expected else None
-    findings = [*([fault] if fault else []), *verdict.findings]
+    findings = [*unreadable, *([fault] if fault else []), *verdict.findings]
     head = seals[-1] if seals else None
     view = VerificationView(
         first=first,
         last=last,
-        intact=verdict.intact and fault is None,
+        intact=verdict.intact and fault is None and not unreadable,
         sealed=verdict.sealed,
         waiting=verdict.waiting,
         seals=len(seals),

@@ -6,8 +6,7 @@ from datetime import date
 
 from shared.domain import names
 from shared.domain.names import ProjectId
-from shared.domain.records import OutboxRow
-from shared.domain.sealing import SealRow, digest_of
+from shared.domain.sealing import SealedEntry, SealRow, digest_of
 from shared.ports.tables import Insert, Tables
 
 SEALS = "seals"
@@ -44,5 +43,5 @@ def add_seal(tables: Tables, project: ProjectId, seal: SealRow) -> bool:
 
 def digests_on(tables: Tables, project: ProjectId, day: date) -> dict[str, str]:
     """Return the digests of all entries that the audit has of this day, by key."""
-    found = tables.scan("audit", names.audit_partition(project, day), names.OUTBOX_EVENTS, OutboxRow)
+    found = tables.scan("audit", names.audit_partition(project, day), names.OUTBOX_EVENTS, SealedEntry)
     return {stored.key: digest_of(stored.key, stored.row) for stored in found}

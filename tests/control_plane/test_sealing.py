@@ -16,7 +16,7 @@ from shared.domain import names
 from shared.domain.events import Actor, EventType
 from shared.domain.names import ProjectId
 from shared.domain.records import OutboxRow
-from shared.domain.sealing import ENTRIES_A_SEAL, SealRow, digest_of
+from shared.domain.sealing import ENTRIES_A_SEAL, SealedEntry, SealRow, digest_of
 from shared.ports.outgoing import outbox_entry
 from shared.ports.rows import to_entity
 from shared.ports.seals import newest_seal, seals_since
@@ -196,6 +196,10 @@ def test_a_quiet_sweep_costs_two_reads_and_no_write(place):
         ("source", "198.51.100.1"),
         ("at", "2026-11-21T09:00:01Z"),
         ("seq", 9),
+        ("seq", "nine"),
+        ("at", "never"),
+        ("data", "{"),
+        ("actor", 7),
     ],
 )
 def test_an_entry_that_was_altered_is_named(place, column, value):
@@ -257,6 +261,16 @@ def test_a_seal_that_was_altered_to_fit_is_named(place):
 
     place.rewrite_seal(forged.hashed())
     assert place.found() == [("SealAltered", str(seal.number))]
+
+
+def test_a_seal_that_cannot_be_read_any_more_is_told(place):
+    place.lives(2)
+    where = ("seals", DEMO, names.seal_key(2))
+    row, etag = place.tables._rows[where]
+    place.tables._rows[where] = ({**row, "entries": "{"}, etag)
+    told = place.verify()
+
+    assert (told["intact"], [one["kind"] for one in told["findings"]]) == (False, ["SealAltered"])
 
 
 def test_a_seal_that_was_removed_is_named(place):
@@ -384,9 +398,11 @@ def test_a_seal_of_the_largest_size_fits_into_its_column(place):
 
 def test_the_digest_of_an_entry_stays_what_it_is():
     """It is stored for years: whoever changes what it covers must give it another name and keep this one."""
-    row = OutboxRow(event_type="t", subject="s", at=START, data={"b": 1, "a": [1.5]}, actor="x", request="r", seq=2)
+    row = SealedEntry(
+        event_type="t", subject="s", at="2026-11-21T09:00:00Z", data='{"b":1}', actor="x", request="r", seq=2
+    )
 
-    assert digest_of("o-1", row) == "cfb291af0f4f365ad35560e9854d5d1e45c5c07ea51adb8d9fb6937d2b8dd2e8"
+    assert digest_of("o-1", row) == "685b6eb244626f91bf64f4b609b8fba3ba288b4e05937c2454e0958cee2aaf0f"
 
 
 # who may, and the whole
