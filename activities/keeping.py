@@ -15,6 +15,7 @@ import msgspec
 from activities.handover import adopt
 from activities.promoting import promote_lines
 from activities.publishing import drain_outbox
+from activities.refusing import write_refusals
 from activities.waking import raise_wake
 from shared.domain import names
 from shared.domain.driving import Drive
@@ -38,6 +39,7 @@ async def keep_house(world: World, drivers: Drivers) -> None:
     await replace_lost_drivers(world, drivers, repeated)
     await promote_lines(world, drivers)
     await asyncio.to_thread(drain_outbox, world)
+    await asyncio.to_thread(write_refusals, world)
 
 
 async def repeat_wakes(

@@ -56,8 +56,12 @@ def _waiting(world: World, project: ProjectId | None) -> list[Entry]:
 
 def _audit(world: World, entries: Iterable[Entry]) -> None:
     """Insert the audit rows under the outbox rows' own keys: a second time finds the first. It waits for no topic."""
-    for partition, group in groupby(entries, key=lambda entry: f"{entry[0]}~{entry[1].row.at:%Y%m%d}"):
+    for partition, group in groupby(entries, key=_day):
         _commit(world, "audit", partition, [Insert(stored.key, stored.row) for _, stored in group])
+
+
+def _day(entry: Entry) -> str:
+    return names.audit_partition(entry[0], entry[1].row.at)
 
 
 def _remove(world: World, entries: Iterable[Entry]) -> int:
@@ -116,13 +120,8 @@ def _noted(stored: Stored[OutboxRow]) -> Change:
 
 
 def _give_up(world: World, project: ProjectId, stored: Stored[OutboxRow]) -> None:
-    """Mark the audit's copy as undelivered, then take the event out of the outbox: a crash in between repeats both."""
+    """Take the event out of the outbox, and tell of it in the same transaction: the audit's copy stays as it is."""
     tables, now, row = world.sessions.tables, world.now(), stored.row
-    day = f"{project}~{row.at:%Y%m%d}"
-    copy = tables.read("audit", day, stored.key, OutboxRow)
-    if copy is not None and copy.row.undelivered_at is None:
-        marked = msgspec.structs.replace(copy.row, attempts=row.attempts, undelivered_at=now)
-        tables.commit("audit", day, [Update(copy.key, marked, copy.etag)])
     facts: dict[str, object] = {"eventType": row.event_type, "event": stored.key, "attempts": row.attempts}
     told = outbox_entry(EventType.OUTBOX_DEAD_LETTERED, row.subject, facts, CONTROL_PLANE, now, seq=row.seq)
     if tables.commit(CORE, project, [Delete(stored.key, stored.etag), told]):

@@ -12,6 +12,7 @@ from typing import Any
 import azure.functions as func
 
 from activities.promoting import wake_promoted
+from activities.refusal_writer import RefusalWriter
 from activities.sweep_lease import start_if_overdue
 from activities.sweep_now import sweep_now
 from activities.waking import raise_wake
@@ -30,16 +31,19 @@ answers come sooner; with fewer, the first of a crowd goes through while the las
 seconds at the median: 500 requests, 50 at once, answered in 2.5, 2.0, 1.8; fifty shells running after 3.2, 4.0, 5.3."""
 
 
+REFUSALS = RefusalWriter(world)
 ASIDE: set[asyncio.Task[object]] = set()
 
 
 def serve_reading(operation: Operation, request: func.HttpRequest) -> func.HttpResponse:
     """Answer a request that asks nothing of the durable engine, in a thread of the worker's."""
+    REFUSALS.begin()
     return rendered(answer(operation, request, world()), request)
 
 
 async def serve_command(operation: Operation, request: func.HttpRequest, client: Any) -> func.HttpResponse:
     """Answer a request that commands. Handlers block on storage, so they run beside the worker's loop."""
+    REFUSALS.begin()
     loop = asyncio.get_running_loop()
     reply = await loop.run_in_executor(COMMANDS, lambda: answer(operation, request, world()))
     return await _carried_out(reply, request, DurableDrivers(client), world())

@@ -8,16 +8,19 @@ from api.shells import refuse_if_over, session_of, shell_or_404
 from api.wire import ConnectView
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Problem, Refused
+from shared.domain.events import EventType
 from shared.domain.records import SessionRow
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import NotYet
 from shared.ports.entitlement import EntitlementUnknown
+from shared.ports.outgoing import outbox
 
 
 def connect_shell(call: Call) -> Reply:
     """Return a way into the container, just in time, to the shell's owner, while the session runs.
 
     It cannot be taken back before it expires or the app is gone, so it is fetched last, after all that may refuse it.
+    Nobody gets one that the audit lacks.
     """
     stored = shell_or_404(call)
     session = session_of(call, stored.row)
@@ -30,6 +33,8 @@ def connect_shell(call: Call) -> Reply:
     way_in = call.world.apps.way_in(names.app_name(session.session))
     if isinstance(way_in, NotYet):
         raise _not_ready(way_in.why)
+    told = outbox(EventType.SHELL_CONNECTED, session, call.actor, call.world.now(), {"shell": call.shell})
+    call.world.sessions.commit(call.project, [told])
     body = ConnectView(exec_url=way_in.exec_url, token=way_in.token, token_expires_at=way_in.expires_at)
     return Reply(status=200, body=body, headers={"Cache-Control": "no-store"})
 

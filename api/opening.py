@@ -15,6 +15,7 @@ from api.monitors import FIRST_POLL_MS, OPEN, monitor_headers, operation_view
 from api.previews import preview
 from api.requested import new_shell, requested_session, settings_that_hold
 from api.sharing import Joining, join, seat_for
+from api.shell_count import check_shells
 from api.shells import session_of
 from api.views import shell_view
 from api.wire import OpenShellRequest
@@ -40,6 +41,7 @@ def open_shell(call: Call) -> Reply:
     request = call.body(OpenShellRequest)
     wish = hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
     try:
+        check_shells(call)
         settings = settings_that_hold(call)
         session = requested_session(call, request, settings)
     except (Refused, EntitlementUnknown, GovernanceUnknown):  # what is open already goes on without either
@@ -98,8 +100,8 @@ def _stored(call: Call, asked: SessionRow, row: SessionRow, shell: ShellRow, boo
     return [
         Insert(session_key(row.session), row),
         Insert(shell_key(shell.user, shell.shell), _told(shell, row)),
-        outbox(EventType.SESSION_REQUESTED, asked, call.caller.user, asked.created_at),
-        outbox(EVENT_OF[row.state], row, call.caller.user, book.now, ledger_facts(book)),
+        outbox(EventType.SESSION_REQUESTED, asked, call.actor, asked.created_at),
+        outbox(EVENT_OF[row.state], row, call.actor, book.now, ledger_facts(book)),
     ]
 
 

@@ -12,11 +12,15 @@ from shared.domain.effective import bounded
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.images import allowed_image
 from shared.domain.placement import environments_of
+from shared.domain.plain_text import plain
 from shared.domain.records import Asked, SessionRow, ShellRow
 from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports import ids
 from shared.ports.environments import EnvironmentUnknown
+
+LONGEST_NAME = 200
+"""Characters of a user's display name, which others are shown."""
 
 
 def settings_that_hold(call: Call) -> GpuSettings:
@@ -47,7 +51,7 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         project=call.project,
         session=ids.new_session_id(),
         user=call.user,
-        user_name=call.caller.name,
+        user_name=plain(call.caller.name, LONGEST_NAME),
         state=SessionState.REQUESTED,
         gpu_type=gpu_types[0],
         gpu_types=list(gpu_types),

@@ -98,7 +98,7 @@ def stop_session(call: Call) -> Reply:
                 EventType.STOP_REQUESTED,
                 f"sessions/{row.session}",
                 facts,
-                call.caller.user,
+                call.actor,
                 call.world.now(),
                 seq=row.seq,
             ),

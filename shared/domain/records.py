@@ -286,12 +286,13 @@ class OutboxRow(Row, frozen=True, kw_only=True):
     at: datetime
     data: dict[str, object]
     actor: str
+    request: str = ""
+    source: str = ""
     seq: int = 0
     # where it must stay: it is in the audit already, and the topic has not taken it so often
     audited: bool = False
     attempts: int = 0
     next_try_at: datetime | None = None
-    undelivered_at: datetime | None = None  # in the audit: the topic never took it
 
 
 def hold_facts(session: SessionRow, shells: list[ShellRow], lease_grace: timedelta) -> HoldFacts:

@@ -58,6 +58,11 @@ class AppSettings:
     orphan_grace: timedelta
     retention: timedelta
     event_lifetime: timedelta
+    user_requests_per_minute: float
+    user_openings_per_minute: float
+    project_requests_per_minute: float
+    shells_per_user: int
+    source_header: str | None
 
 
 PLATFORM_SAYS = "WEBSITE_AUTH_ENABLED"
@@ -84,6 +89,10 @@ _NUMBERS = {
     "DEVBOXGPU_ORPHAN_GRACE_SECONDS": (30.0, 1.0, 3600.0),
     "DEVBOXGPU_RETENTION_HOURS": (24.0, 0.001, 8760.0),
     "DEVBOXGPU_EVENT_LIFETIME_HOURS": (24.0, 0.001, 720.0),
+    "DEVBOXGPU_USER_REQUESTS_PER_MINUTE": (600.0, 1.0, 1_000_000.0),
+    "DEVBOXGPU_USER_OPENINGS_PER_MINUTE": (30.0, 1.0, 1_000_000.0),
+    "DEVBOXGPU_PROJECT_REQUESTS_PER_MINUTE": (12_000.0, 1.0, 10_000_000.0),
+    "DEVBOXGPU_SHELLS_PER_USER": (200.0, 1.0, 1000.0),
 }
 
 
@@ -143,6 +152,11 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         orphan_grace=timedelta(seconds=numbers["DEVBOXGPU_ORPHAN_GRACE_SECONDS"]),
         retention=timedelta(hours=numbers["DEVBOXGPU_RETENTION_HOURS"]),
         event_lifetime=timedelta(hours=numbers["DEVBOXGPU_EVENT_LIFETIME_HOURS"]),
+        user_requests_per_minute=numbers["DEVBOXGPU_USER_REQUESTS_PER_MINUTE"],
+        user_openings_per_minute=numbers["DEVBOXGPU_USER_OPENINGS_PER_MINUTE"],
+        project_requests_per_minute=numbers["DEVBOXGPU_PROJECT_REQUESTS_PER_MINUTE"],
+        shells_per_user=int(numbers["DEVBOXGPU_SHELLS_PER_USER"]),
+        source_header=_source_header(environ),
     )
 
 
@@ -180,6 +194,15 @@ def _groups(text: str, faults: list[str]) -> dict[ProjectId, ProjectGroups]:
         else:
             found[project] = ProjectGroups(members=members, administrators=administrators)
     return found
+
+
+def _source_header(environ: Mapping[str, str]) -> str | None:
+    """Return the header that names where a request comes from; None where nobody but the caller could have set it.
+
+    App Service says by WEBSITE_SITE_NAME that its front end is before the app, which appends what it saw.
+    """
+    usual = "x-forwarded-for" if environ.get("WEBSITE_SITE_NAME") else ""
+    return environ.get("DEVBOXGPU_SOURCE_HEADER", usual).strip().lower() or None
 
 
 def _number(environ: Mapping[str, str], name: str, faults: list[str]) -> float:

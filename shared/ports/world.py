@@ -25,8 +25,10 @@ from shared.ports.event_topic import EventGridTopic, EventTopic, NoTopic
 from shared.ports.governance import ArmGovernance, DevCenterGovernance, NoGovernance
 from shared.ports.pace import Pace
 from shared.ports.prices import Prices
+from shared.ports.refusals import Refusals
 from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
+from shared.ports.throttle import Throttle
 from shared.ports.tokens import Tokens
 
 SWEEP_CHECK_EVERY = timedelta(seconds=150)
@@ -49,6 +51,8 @@ class World:
     now: Callable[[], datetime]
     memory: CapacityMemory
     actual_cost: ActualCost | None = None  # no scope is set to ask for: nothing is reconciled
+    throttle: Throttle = field(default_factory=Throttle)
+    refusals: Refusals = field(default_factory=Refusals)
     sweep_check: Pace = field(default_factory=lambda: Pace(SWEEP_CHECK_EVERY))
 
     def environment_of(self, session: SessionRow) -> str:

@@ -51,6 +51,10 @@ USERS = {
 }
 
 
+APPEND_ONLY = ("audit", "seals")
+"""Where the app's role in Azure may add and read, but not change or remove (docs/security-limits-and-audit.md)."""
+
+
 class Crashed(Exception):
     """The process died at this write: what follows in the same step never runs."""
 
@@ -118,6 +122,8 @@ class MemoryTables:
         keys = [change.key for change in changes]
         assert len(set(keys)) == len(keys), f"one row twice in a transaction: {keys}"
         assert len(changes) <= 100
+        if table in APPEND_ONLY:
+            assert all(isinstance(change, Insert) for change in changes), f"{table} is append-only"
         for change in changes:
             present = self._rows.get((table, partition, change.key))
             if isinstance(change, Insert) is (present is not None):

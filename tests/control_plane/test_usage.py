@@ -19,7 +19,7 @@ from activities.settlement import book_usage
 from api.openapi import document
 from shared.domain import names
 from shared.domain.billing import cost_so_far, seconds_so_far
-from shared.domain.events import EventType
+from shared.domain.events import Actor, EventType
 from shared.domain.names import ProjectId, SessionId
 from shared.domain.pricing import GpuType, PriceSource
 from shared.domain.reconciliation import Actual
@@ -382,7 +382,7 @@ def test_a_price_of_the_bundled_table_is_said_wherever_a_price_is_shown(tmp_path
 
 def note(one: Plane, at: datetime, event: EventType = EventType.STOP_REQUESTED, **more: object) -> str:
     """Put an entry into the outbox, as a change does."""
-    actor = str(more.pop("actor", USERS["alice"]))
+    actor = Actor(str(more.pop("actor", USERS["alice"])))
     change = outbox_entry(event, str(more.pop("subject", "sessions/x")), more, actor, at)
     assert one.tables.commit("core", "demo", [change])
     return change.key

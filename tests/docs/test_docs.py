@@ -178,6 +178,19 @@ def test_files_that_are_named_exist(path):
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_that_are_named_exist(path):
+    named = {name for code in code_in(path) for name in re.findall(r"\btest_\w+\b(?!\.py)", code)}
+    if not named:
+        return
+    there = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    assert named - there == set()
+
+
 def test_every_decision_has_its_page_in_the_list_and_all_four_parts():
     pages = sorted((DOCS / "decisions").glob("[0-9]*.md"))
     listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", page("decisions/README.md"))
