@@ -55,7 +55,7 @@ def cell(operation: Operation, kind: Kind) -> Cell:
         return Cell.YES
     if kind in NOT_SIGNED_IN:
         return Cell.UNAUTHENTICATED
-    if "{project}" not in operation.route:
+    if "{project}" not in operation.route and operation.who is not Who.OPERATOR:
         return Cell.YES if kind in (Kind.GPU_ADMIN, Kind.OPERATOR) else Cell.OWN
     if kind in _ALLOWED[operation.who]:
         return Cell.YES
