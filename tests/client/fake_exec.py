@@ -117,7 +117,7 @@ class FakeExec:
 
         def become_session_leader() -> None:
             os.setsid()
-            for ignored in (signal.SIGINT, signal.SIGQUIT):
+            for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
                 signal.signal(ignored, signal.SIG_DFL)  # a background test run ignores them, and so would its children
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
