@@ -12,7 +12,7 @@ shell: env
 	@$(RUN) -m localcloud up --quiet && $(RUN) -m localcloud shell
 
 test: check
-	@$(RUN) -m pytest -n 2
+	@$(RUN) -m pytest -n 4 --dist worksteal
 
 env:
 	@$(PYTHON) scripts/make_env.py

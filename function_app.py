@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import azure.durable_functions as df
@@ -14,25 +15,32 @@ from activities import (
     admission,
     handover,
     holding,
+    inbound,
     keeping,
+    orphans,
     promoting,
     provisioning,
     settlement,
     stopping,
+    surveying,
+    sweep_lease,
+    sweeping,
     waiting,
-    waking,
 )
 from api import bridge
 from api.operations import OPERATIONS, Operation
 from orchestrators.session import drive_session
-from shared.domain.steps import DRIVE_SESSION, Step
+from orchestrators.sweep import run_sweep
+from shared.domain.steps import DRIVE_SESSION, RUN_SWEEP, Step, SweepStep
 from shared.ports.drivers import DurableDrivers
+from shared.ports.inbound_events import read_event, take_any_time
 from shared.ports.rows import know_types
 from shared.ports.world import world
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are told apart by their tokens: api/serve.py
 logging.getLogger("azure").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", "Potential duplicate Task completion")  # a wake-up raised twice is expected
+take_any_time()
 
 
 know_types()
@@ -52,7 +60,7 @@ def operation(entry: Operation) -> None:
     app.function_name(entry.name)(app.route(route=entry.route, methods=[entry.method])(bound))
 
 
-def activity(step: Step, body: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
+def activity(step: Step | SweepStep, body: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
     """Register a step, handing it the ports at call time."""
 
     def run(order: dict) -> dict:  # type: ignore[type-arg]  # the worker reads plain annotations only
@@ -62,15 +70,20 @@ def activity(step: Step, body: Callable[[dict[str, Any], Any], dict[str, Any]]) 
     app.function_name(step.value)(app.activity_trigger(input_name="order", activity=step.value)(run))
 
 
-def ledger_activity(step: Step, body: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
-    """Register a step that may promote sessions out of the line: their drivers are woken when it is done."""
+def driving_activity(step: Step | SweepStep, body: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+    """Register a step that asks the engine itself: it starts, wakes or looks for drivers."""
 
     async def run(order: dict, client: str) -> dict:  # type: ignore[type-arg]
-        return await promoting.carry_out(body, order, world(), DurableDrivers(client))
+        return await body(order, world(), DurableDrivers(client))
 
     run.__name__ = step.value
     bound = app.durable_client_input(client_name="client")(run)
     app.function_name(step.value)(app.activity_trigger(input_name="order", activity=step.value)(bound))
+
+
+def ledger_activity(step: Step, body: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
+    """Register a step that may promote sessions out of the line: their drivers are woken when it is done."""
+    driving_activity(step, partial(promoting.carry_out, body))
 
 
 for entry in OPERATIONS:
@@ -87,25 +100,37 @@ ledger_activity(Step.REMOVE, stopping.remove_app)
 activity(Step.SETTLE, settlement.settle_session)
 
 
-@app.function_name(Step.HAND_OVER.value)
-@app.activity_trigger(input_name="order", activity=Step.HAND_OVER.value)
-@app.durable_client_input(client_name="client")
-async def hand_over(order: dict, client: str) -> dict:  # type: ignore[type-arg]
-    """Book the next epoch and start its driver."""
-    return await handover.hand_over_session(order, world(), DurableDrivers(client))
+driving_activity(Step.HAND_OVER, handover.hand_over_session)
+
+app.function_name(RUN_SWEEP)(app.orchestration_trigger(context_name="context")(run_sweep))
+
+activity(SweepStep.BEGIN, sweep_lease.begin_sweep)
+activity(SweepStep.SURVEY, surveying.survey_apps)
+driving_activity(SweepStep.MISSING, surveying.wake_for_missing_apps)
+driving_activity(SweepStep.PROJECT, sweeping.sweep_project)
+activity(SweepStep.ORPHANS, orphans.remove_orphans)
+activity(SweepStep.FINISH, sweep_lease.finish_sweep)
 
 
 @app.function_name("keep_house")
 @app.timer_trigger(arg_name="timer", schedule="*/5 * * * * *", use_monitor=False)
 @app.durable_client_input(client_name="client")
 async def keep_house(timer: func.TimerRequest, client: str) -> None:
-    """Publish the outbox, repeat unseen wake-ups, replace lost drivers."""
+    """Repeat unseen wake-ups, replace lost drivers, publish the outbox."""
     await keeping.keep_house(world(), DurableDrivers(client))
+
+
+@app.function_name("sweep_when_due")
+@app.timer_trigger(arg_name="timer", schedule="*/30 * * * * *", use_monitor=False)
+@app.durable_client_input(client_name="client")
+async def sweep_when_due(timer: func.TimerRequest, client: str) -> None:
+    """Start the sweep of this slot unless it has begun: a slot has many ticks, so a lost start is made up for."""
+    await sweep_lease.start_if_due(world(), DurableDrivers(client))
 
 
 @app.function_name("on_resource_event")
 @app.event_grid_trigger(arg_name="event")
 @app.durable_client_input(client_name="client")
 async def on_resource_event(event: func.EventGridEvent, client: str) -> None:
-    """Hurry the session whose container app Azure tells of."""
-    await waking.wake_for_resource(event.subject, world(), DurableDrivers(client))
+    """Act on what Azure says of our apps, and the customer's automation of Dev Boxes."""
+    await inbound.receive(read_event(event), world(), DurableDrivers(client))

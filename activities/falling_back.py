@@ -14,6 +14,7 @@ import msgspec
 from activities.stopping import clear_away, stop_for
 from activities.turn import Decided, LedgerMove, Move, Turn
 from shared.domain.admission import Book
+from shared.domain.budget import with_next_slice
 from shared.domain.events import EventType
 from shared.domain.placement import Place, next_place
 from shared.domain.pricing import GpuType, metered_seconds
@@ -66,6 +67,7 @@ def move_on(turn: Turn) -> Move | LedgerMove:
         metered_s=metered_seconds(session.replica_started_at, turn.now),
         rate_per_second=session.rate_per_second,
         currency=session.currency,
+        price_source=session.price_source,
     )
     tries = [*session.tries[:-1], last]
     target = Place(session.next_region or session.regions[0], session.next_gpu_type or session.gpu_type)
@@ -97,26 +99,37 @@ def _begin_at(turn: Turn, target: Place, tries: list[Try]) -> Move:
 
 
 def _exchange(turn: Turn, book: Book, target: Place, tries: list[Try]) -> Decided:
-    """Give the GPU of one type back and take one of another, where its cap has room; else go on without that type."""
+    """Give the GPU of one type back and take one of another, where cap and budget bear it; else go on without it."""
     session = turn.session
-    cap = book.settings.cap_of_type(target.gpu_type)
-    if cap is not None and book.ledger.by_type.get(target.gpu_type, 0) < cap:
-        freed = book.ledger.without_one(session.gpu_type, session.user)
-        return Decided(move=_begin_at(turn, target, tries), ledger=freed.with_one(target.gpu_type, session.user))
+    begun, in_the_way = _begin_at(turn, target, tries), _in_the_way(book, target)
+    held = with_next_slice(book, begun.session, target.gpu_type, turn.now) if book.hard_budget else book.ledger
+    if in_the_way is None and held is not None:
+        ledger = held.without_one(session.gpu_type, session.user).with_one(target.gpu_type, session.user)
+        until = turn.now + book.slice if book.hard_budget else session.authorised_until
+        begun = replace(begun, session=msgspec.structs.replace(begun.session, authorised_until=until))
+        return Decided(move=begun, ledger=ledger)
     other = next_for(turn, [Place(one.region, one.gpu_type) for one in tries], without=target.gpu_type)
     if other is not None and other.gpu_type is session.gpu_type:
         return Decided(move=_begin_at(turn, other, tries), ledger=book.ledger)
     listed = [(f"{one.region}/{one.gpu_type}", one.message) for one in tries]
-    listed.append((str(target), f"all {cap or 0} {target.gpu_type} GPUs of this project are in use"))
+    listed.append((str(target), in_the_way or f"the project's budget does not bear {target.gpu_type} GPUs"))
     stop = stop_for(
         turn,
         EndReason.NO_CAPACITY,
         nowhere(no_capacity("").problem, listed),
         tries=tries,
+        replica_started_at=None,  # what it cost here is in the last try: it counts once
         next_region=None,
         next_gpu_type=None,
     )
     return Decided(move=stop, ledger=book.ledger)
+
+
+def _in_the_way(book: Book, target: Place) -> str | None:
+    """Return why the project's caps leave no GPU of the other type, None where there is one."""
+    cap = book.settings.cap_of_type(target.gpu_type) or 0
+    in_use = book.ledger.by_type.get(target.gpu_type, 0) >= cap
+    return f"all {cap} {target.gpu_type} GPUs of this project are in use" if in_use else None
 
 
 def _towards(target: Place) -> dict[str, Any]:

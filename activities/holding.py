@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from activities.provisioning import missing_app
+from activities.authorising import within_budget
+from activities.falling_back import present_place
+from activities.provisioning import missing_app, pinned_rate
 from activities.stopping import stop_if_told
-from activities.turn import Move, Turn, changed_shells, holding_pause_s, take_turn
+from activities.turn import (
+    AFTER_DEADLINE_S,
+    Decided,
+    LedgerMove,
+    Move,
+    Turn,
+    changed_shells,
+    holding_pause_s,
+    take_turn,
+)
 from shared.domain import names
+from shared.domain.events import EventType
+from shared.domain.lease import Deadline, planned_end
+from shared.domain.records import SessionRow, hold_facts
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import ArmUnknown, Gone
 from shared.ports.sessions import SessionView
 from shared.ports.tables import Change, Stored
 from shared.ports.world import World
+
+SAME_STOP = timedelta(seconds=30)
+"""An idle stop moves by a second or so with every renewal, as clients count whole seconds: it is still the same one."""
 
 
 def tend_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
@@ -22,7 +41,7 @@ def tend_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
     return take_turn(world, wire, frozenset({SessionState.RUNNING}), _tend)
 
 
-def _tend(turn: Turn) -> Move:
+def _tend(turn: Turn) -> Move | LedgerMove:
     turn = _under_present_policy(turn)
     if (stopped := stop_if_told(turn)) is not None:
         return stopped
@@ -31,7 +50,37 @@ def _tend(turn: Turn) -> Move:
             return missing_app(turn)
     except ArmUnknown:
         pass  # unknown is not gone: the session goes on, and is looked at again
-    return turn.stay(holding_pause_s(turn, turn.end()), _announced(turn), missing_since=None)
+    move = turn.stay(holding_pause_s(turn, turn.end()), missing_since=None, **_late_price(turn))
+    return told_to_shells(turn, within_budget(turn, _foretold(turn, move)))
+
+
+def _late_price(turn: Turn) -> dict[str, Any]:
+    """Return the columns of a price that was not known when the session began, and is by now: all of it has it."""
+    if turn.session.rate is not None:
+        return {}
+    place = present_place(turn.session)
+    return pinned_rate(turn.world.prices.known(place.region, place.gpu_type))
+
+
+def _foretold(turn: Turn, move: Move) -> Move:
+    """Tell the world once of an idle stop that is near, and look again when the next one comes near."""
+    minutes, planned = turn.session.warn_minutes, _planned_stop(turn)
+    if not minutes or planned is None or planned.reason is not EndReason.IDLE:
+        return move
+    warn_at = planned.at - timedelta(minutes=max(minutes))
+    if turn.now < warn_at:
+        left_s = (warn_at - turn.now).total_seconds() + AFTER_DEADLINE_S
+        return replace(move, pause_s=min(move.pause_s, left_s))
+    warned_for = turn.session.warned_for
+    if warned_for is not None and abs(planned.at - warned_for) < SAME_STOP:
+        return move
+    row = msgspec.structs.replace(move.session, warned_for=planned.at)
+    return replace(move, session=row, event=EventType.SESSION_IDLE_WARNING)
+
+
+def _planned_stop(turn: Turn) -> Deadline | None:
+    """Return when the session stops although its leases go on being renewed."""
+    return planned_end(hold_facts(turn.session, [shell.row for shell in turn.shells], timedelta(0)))
 
 
 def _under_present_policy(turn: Turn) -> Turn:
@@ -48,9 +97,9 @@ def _under_present_policy(turn: Turn) -> Turn:
         session,
         idle_timeout_s=min(session.idle_timeout_s, settings.idle.timeout_minutes * 60),
         max_lifetime_s=min(session.max_lifetime_s, longest_s),
-        ordered_stop_at=stop_at,
-        ordered_stop_reason=EndReason.PROJECT_DISABLED if stop_at is not None else None,
+        warn_minutes=list(settings.idle.warn_minutes),
     )
+    tightened = _told_to_end(tightened, stop_at)
     if tightened == session:
         return turn
     view = turn.view
@@ -58,12 +107,35 @@ def _under_present_policy(turn: Turn) -> Turn:
     return Turn(world=turn.world, order=turn.order, view=SessionView(changed, view.wakes), now=turn.now)
 
 
-def _announced(turn: Turn) -> tuple[Change, ...]:
-    """Return the changes that let every shell's next renewal tell of limits that are other than it knows."""
-    session = turn.session
+def _told_to_end(session: SessionRow, stop_at: datetime | None) -> SessionRow:
+    """Return the session with the stop that its settings order, or none; an earlier one of the budget stays."""
+    reason = session.ordered_stop_reason
+    if stop_at is None:
+        off = reason is EndReason.PROJECT_DISABLED
+        return msgspec.structs.replace(session, ordered_stop_at=None, ordered_stop_reason=None) if off else session
+    if reason is EndReason.BUDGET_EXHAUSTED and session.ordered_stop_at and session.ordered_stop_at <= stop_at:
+        return session
+    return msgspec.structs.replace(session, ordered_stop_at=stop_at, ordered_stop_reason=EndReason.PROJECT_DISABLED)
+
+
+def told_to_shells(turn: Turn, move: Move | LedgerMove) -> Move | LedgerMove:
+    """Return the move with the changes that let every shell's next renewal tell of limits other than it knows."""
+    if isinstance(move, LedgerMove):
+        return LedgerMove(decide=lambda book: _told(turn, move.decide(book)))
+    return replace(move, changes=(*move.changes, *_announced(turn, move.session)))
+
+
+def _told(turn: Turn, decided: Decided) -> Decided:
+    move = decided.move
+    return replace(decided, move=replace(move, changes=(*move.changes, *_announced(turn, move.session))))
+
+
+def _announced(turn: Turn, session: SessionRow) -> tuple[Change, ...]:
     limits = {
         "idle_timeout_s": session.idle_timeout_s,
         "max_lifetime_s": session.max_lifetime_s,
+        "warn_minutes": session.warn_minutes,
+        "extendable": session.extendable,
         "ordered_stop_at": session.ordered_stop_at,
         "ordered_stop_reason": session.ordered_stop_reason,
     }

@@ -1,4 +1,4 @@
-"""Keeping house on a timer: publish the outbox, repeat wake-ups that nobody has seen, replace lost drivers.
+"""Keeping house on a timer: the quick part of the sweep's work, for all projects: wake-ups, drivers, lines, outbox.
 
 Everything here is repair: it may run twice, late, or beside itself, and an unknown answer changes nothing.
 """
@@ -7,85 +7,47 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import timedelta
-from itertools import groupby
 
 import msgspec
 
 from activities.handover import adopt
 from activities.promoting import promote_lines
+from activities.publishing import drain_outbox
 from activities.waking import raise_wake
 from shared.domain import names
 from shared.domain.driving import Drive
-from shared.domain.events import PUBLISHED
 from shared.domain.names import ProjectId
-from shared.domain.records import OutboxRow, SessionRow, WakeRow
+from shared.domain.records import SessionRow, WakeRow
+from shared.domain.sweeping import driver_is_lost
 from shared.ports.drivers import Drivers, DriverState, DriverUnknown
-from shared.ports.event_topic import TopicUnavailable
 from shared.ports.sessions import CORE
-from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Update
+from shared.ports.tables import Delete, StorageUnavailable, Stored, Update
 from shared.ports.world import World
 
 log = logging.getLogger("devboxgpu.keeping")
 
 DEAF_AFTER_REPEATS = timedelta(seconds=15)
-SILENT_AFTER = timedelta(seconds=120)
-BATCH = 100
 
 
 async def keep_house(world: World, drivers: Drivers) -> None:
-    """One round of repair over all projects."""
-    await asyncio.to_thread(drain_outbox, world)
-    repeated = await repeat_wakes(world, drivers)
+    """One round of repair over all projects. The outbox comes last: a topic that hangs must not hold up wake-ups."""
+    waiting = await asyncio.to_thread(world.sessions.tables.scan_all, CORE, names.OUTBOX_WAKES, WakeRow)
+    repeated = await repeat_wakes(world, drivers, waiting, world.settings.repeat_wake_after)
     await replace_lost_drivers(world, drivers, repeated)
     await promote_lines(world, drivers)
+    await asyncio.to_thread(drain_outbox, world)
 
 
-def drain_outbox(world: World) -> int:
-    """Publish what waits and copy it to the audit; delete only what both have taken. Return how many left."""
-    waiting = world.sessions.tables.scan_all(CORE, names.OUTBOX_EVENTS, OutboxRow)
-    drained = 0
-    for (partition, _), group in groupby(waiting, key=lambda entry: (entry[0], entry[1].row.at.date())):
-        entries = [stored for _, stored in group]
-        for start in range(0, len(entries), BATCH):
-            batch, project = entries[start : start + BATCH], ProjectId(partition)
-            try:
-                _publish(world, project, batch)
-                _audit(world, project, batch)
-                drained += _commit_all_or_each(world, CORE, project, [Delete(row.key, row.etag) for row in batch])
-            except (TopicUnavailable, StorageUnavailable) as trouble:
-                log.warning("outbox.kept waiting=%d why=%s", len(waiting) - drained, trouble)
-                return drained
-    return drained
-
-
-def _publish(world: World, project: ProjectId, batch: list[Stored[OutboxRow]]) -> None:
-    told = [(project, f"{project}.{row.key}", row.row) for row in batch if row.row.event_type in PUBLISHED]
-    if told:
-        world.topic.publish(told)
-
-
-def _audit(world: World, project: ProjectId, batch: list[Stored[OutboxRow]]) -> None:
-    """Insert the audit rows under the outbox rows' own keys: a second time finds the first."""
-    partition = f"{project}~{batch[0].row.at:%Y%m%d}"
-    _commit_all_or_each(world, "audit", partition, [Insert(stored.key, stored.row) for stored in batch])
-
-
-def _commit_all_or_each(world: World, table: str, partition: str, changes: Sequence[Change]) -> int:
-    """Commit in one transaction, or one by one where some were done before; return how many were done now."""
-    if world.sessions.tables.commit(table, partition, changes):
-        return len(changes)
-    return sum(world.sessions.tables.commit(table, partition, [change]) for change in changes)
-
-
-async def repeat_wakes(world: World, drivers: Drivers) -> set[str]:
-    """Raise again what no driver has seen for a while; return the sessions whose driver stays deaf to it."""
-    waiting = await asyncio.to_thread(world.sessions.tables.scan_all, CORE, names.OUTBOX_WAKES, WakeRow)
+async def repeat_wakes(
+    world: World, drivers: Drivers, waiting: Iterable[tuple[str, Stored[WakeRow]]], unseen_for: timedelta
+) -> set[str]:
+    """Raise again what no driver has seen for so long; return the sessions whose driver stays deaf to it."""
     deaf: set[str] = set()
     for partition, stored in waiting:
         project, wake, now = ProjectId(partition), stored.row, world.now()
-        if now - wake.created_at < world.settings.repeat_wake_after:
+        if now - wake.created_at < unseen_for:
             continue
         session = await asyncio.to_thread(world.sessions.session, project, wake.session)
         if session is None or session.row.finished:
@@ -102,21 +64,33 @@ async def repeat_wakes(world: World, drivers: Drivers) -> set[str]:
 
 
 async def replace_lost_drivers(world: World, drivers: Drivers, deaf: set[str]) -> None:
-    """Give every session that needs one a living driver."""
+    """Give every session that needs one a living driver. The engine is asked only for those overdue for a look."""
     for row in await asyncio.to_thread(world.sessions.unsettled):
-        try:
-            if row.session in deaf or await _is_lost(world, drivers, row):
-                adopted = await adopt(world, drivers, row.project, row.session, row.epoch)
-                log.info("driver.replaced session=%s epoch=%d won=%s", row.session, row.epoch, adopted)
-        except (DriverUnknown, StorageUnavailable) as trouble:
-            log.warning("driver.unsure session=%s why=%s", row.session, trouble)
+        if row.session in deaf or (_is_overdue(world, row) and await has_lost_driver(world, drivers, row)):
+            await replace_driver(world, drivers, row)
 
 
-async def _is_lost(world: World, drivers: Drivers, row: SessionRow) -> bool:
-    """Tell whether the session's driver is gone. It is asked for only when the session is overdue for a look."""
-    expected_at = row.next_look_at or row.booked_at
-    overdue = world.now() - expected_at
-    if overdue <= world.settings.driver_grace:
+def _is_overdue(world: World, row: SessionRow) -> bool:
+    return world.now() - (row.next_look_at or row.booked_at) > world.settings.driver_grace
+
+
+async def has_lost_driver(world: World, drivers: Drivers, row: SessionRow) -> bool | None:
+    """Ask the engine whether the session's driver is gone; None where that cannot be told now."""
+    try:
+        state = await drivers.state(Drive(project=row.project, session=row.session, epoch=row.epoch))
+    except DriverUnknown as trouble:
+        log.warning("driver.unsure session=%s why=%s", row.session, trouble)
+        return None
+    alive = state is DriverState.ALIVE
+    return driver_is_lost(row, alive=alive, now=world.now(), grace=world.settings.driver_grace)
+
+
+async def replace_driver(world: World, drivers: Drivers, row: SessionRow) -> bool:
+    """Start the session's next driver; tell whether this call has. Trouble leaves it to the next round."""
+    try:
+        adopted = await adopt(world, drivers, row.project, row.session, row.epoch)
+    except (DriverUnknown, StorageUnavailable) as trouble:
+        log.warning("driver.unsure session=%s why=%s", row.session, trouble)
         return False
-    state = await drivers.state(Drive(project=row.project, session=row.session, epoch=row.epoch))
-    return state is not DriverState.ALIVE or overdue > SILENT_AFTER
+    log.info("driver.replaced session=%s epoch=%d won=%s", row.session, row.epoch, adopted)
+    return adopted

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from activities.authorising import within_budget
 from activities.falling_back import fail_here, move_on, next_for, present_place
 from activities.stopping import stop_for, stop_if_told
 from activities.turn import LedgerMove, Move, Turn, changed_shells, end_of, holding_pause_s, take_turn
@@ -31,7 +32,17 @@ from shared.domain.provisioning import (
 from shared.domain.records import SessionRow
 from shared.domain.states import Phase, SessionState
 from shared.ports.clock import elapsed_s
-from shared.ports.container_apps import Accepted, AppSpec, ArmUnknown, Gone, GpuProved, Later, NoGpu
+from shared.ports.container_apps import (
+    PLATFORM_TAG,
+    PROJECT_TAG,
+    Accepted,
+    AppSpec,
+    ArmUnknown,
+    Gone,
+    GpuProved,
+    Later,
+    NoGpu,
+)
 from shared.ports.world import World
 
 PROVISIONING = frozenset({SessionState.PROVISIONING})
@@ -78,7 +89,9 @@ def _priced(session: SessionRow) -> tuple[str, GpuType]:
 
 def pinned_rate(rate: Rate | None) -> dict[str, Any]:
     """Return the columns that pin a price: a later change of the list does not change a session's cost (E11)."""
-    return {"rate_per_second": rate.amount_per_second, "currency": rate.currency} if rate else {}
+    if rate is None:
+        return {}
+    return {"rate_per_second": rate.amount_per_second, "currency": rate.currency, "price_source": rate.source}
 
 
 def _undo_if_too_late(turn: Turn) -> None:
@@ -105,9 +118,9 @@ def app_spec(world: World, session: SessionRow) -> AppSpec:
         pull_identity=session.pull_identity,
         tags={
             "devboxgpu-session": session.session,
-            "devboxgpu-project": session.project,
+            PROJECT_TAG: session.project,
             "devboxgpu-owner": session.user,
-            "devboxgpu-control-plane": world.settings.platform_name,
+            PLATFORM_TAG: world.settings.platform_name,
             "devboxgpu-expires": expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
     )
@@ -133,7 +146,8 @@ def _look(turn: Turn) -> Move | LedgerMove:
     except ArmUnknown as unknown:
         pause_s = max(unknown.retry_after_s, seconds_to_next_look(turn.session.looks))
         return _past_deadline(turn, phase, str(unknown)) or turn.stay(pause_s, looks=turn.session.looks + 1)
-    return _refused(turn, phase, seen) or _past_deadline(turn, phase, seen.detail) or _again(turn, phase, seen)
+    stopped = _refused(turn, phase, seen) or _past_deadline(turn, phase, seen.detail)
+    return stopped or within_budget(turn, _again(turn, phase, seen))
 
 
 def _refused(turn: Turn, phase: Phase, seen: AppSeen) -> Move | None:
@@ -183,6 +197,8 @@ def _run(turn: Turn, seen: AppSeen) -> Move:
             running_at=turn.now,
             idle_timeout_s=session.idle_timeout_s,
             max_lifetime_s=session.max_lifetime_s,
+            warn_minutes=session.warn_minutes,
+            extendable=session.extendable,
         ),
         running_at=turn.now,
         replica_started_at=session.replica_started_at or seen.replica_started_at or turn.now,

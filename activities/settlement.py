@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from activities.turn import Move, Turn, take_turn
-from shared.domain.billing import Span, spans
-from shared.domain.names import ProjectId, SessionId, UserId
-from shared.domain.pricing import GpuType, Segment, segments
-from shared.domain.records import Row, SessionRow
+from shared.domain import names
+from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
-from shared.ports.tables import Insert, Tables
+from shared.domain.usage import UsageRow, stands_in_for, usage_partition, usage_rows
+from shared.ports.sessions import until_settled
+from shared.ports.tables import LARGEST_TRANSACTION, Change, Insert, Stored, Tables, Update
 from shared.ports.world import World
-
-END_OF_TIME_MS = 99_999_999_999_999
-
-
-class UsageRow(Row, frozen=True, kw_only=True):
-    """`usage`: what one session used on one UTC day. No cost where its price was not known: never a guess."""
-
-    project: ProjectId
-    session: SessionId
-    user: UserId
-    gpu_type: GpuType
-    region: str | None
-    seconds: int
-    cost: Decimal | None = None
-    currency: str | None = None
 
 
 def settle_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
@@ -40,36 +27,55 @@ def settle_session(wire: dict[str, Any], world: World) -> dict[str, Any]:
 def _settle(turn: Turn) -> Move:
     session, tables = turn.session, turn.world.sessions.tables
     ended_at = session.ended_at or turn.now
-    for number, (span, piece) in enumerate(_pieces(session, ended_at)):
-        row = UsageRow(
-            project=session.project,
-            session=session.session,
-            user=session.user,
-            gpu_type=span.gpu_type,
-            region=span.region,
-            seconds=piece.seconds,
-            cost=piece.cost,
-            currency=span.rate.currency if span.rate else None,
-        )
-        tables.commit(
-            "usage", f"{session.project}~{piece.day:%Y%m%d}", [Insert(f"{session.session}-{number:04d}", row)]
-        )
+    book_usage(tables, [session], ended_at)
     into_history(tables, session, ended_at)
     return turn.stay(0.0, settled=True)
 
 
+def book_usage(tables: Tables, sessions: Sequence[SessionRow], until: datetime) -> int:
+    """Write what these sessions used up to `until`; return how many rows changed. What is settled stays as it is.
+
+    Rows have keys of their own: a second run, of this step or of a sweep, finds the first one's and changes nothing.
+    However many sessions there are, a day of theirs costs one look and one transaction for each hundred rows.
+    What is settled takes an estimate's place even where that ran ahead of the session's end.
+    """
+    days: defaultdict[str, dict[str, UsageRow]] = defaultdict(dict)
+    for session in sessions:
+        for key, row in usage_rows(session, until):
+            days[usage_partition(row.project, row.day)][key] = row
+    return sum(_book_day(tables, day, rows) for day, rows in days.items())
+
+
+def _book_day(tables: Tables, day: str, rows: Mapping[str, UsageRow]) -> int:
+    """Write these rows of a day; where somebody else writes one of them, look again and go on."""
+    keys, done = (min(rows), f"{max(rows)}."), 0
+
+    def attempt() -> bool | None:
+        nonlocal done
+        stored = {one.key: one for one in tables.scan("usage", day, keys, UsageRow)}
+        changes = [change for key, row in rows.items() if (change := _booking(stored.get(key), key, row)) is not None]
+        for start in range(0, len(changes), LARGEST_TRANSACTION):
+            batch = changes[start : start + LARGEST_TRANSACTION]
+            if not tables.commit("usage", day, batch):
+                return None
+            done += len(batch)
+        return True
+
+    until_settled(attempt)
+    return done
+
+
+def _booking(stored: Stored[UsageRow] | None, key: str, row: UsageRow) -> Change | None:
+    """Return what is to be written; None where the row is settled, says more already, or says the same."""
+    if stored is None:
+        return Insert(key, row)
+    known = stored.row
+    if known.settled or not stands_in_for(row, known) or msgspec.structs.replace(known, op=row.op) == row:
+        return None
+    return Update(key, row, stored.etag)
+
+
 def into_history(tables: Tables, session: SessionRow, ended_at: datetime) -> None:
     """Put an ended session into the history, newest first. A second time finds the first."""
-    key = _newest_first(ended_at, session.session)
-    tables.commit("history", f"{session.project}~{ended_at:%Y%m}", [Insert(key, session)])
-
-
-def _pieces(session: SessionRow, ended_at: datetime) -> Iterator[tuple[Span, Segment]]:
-    """Yield what is booked: the days of every place where the session ran."""
-    for span in spans(session, ended_at):
-        for piece in segments(span.started_at, span.seconds, span.rate):
-            yield span, piece
-
-
-def _newest_first(ended_at: datetime, session: SessionId) -> str:
-    return f"{END_OF_TIME_MS - int(ended_at.timestamp() * 1000):014d}-{session}"
+    partition = names.history_partition(session.project, ended_at)
+    tables.commit("history", partition, [Insert(names.history_key(ended_at, session.session), session)])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from activities.turn import Decided, LedgerMove, Move, Turn, take_turn
 from shared.domain import names
 from shared.domain.admission import Book
-from shared.domain.billing import cost_so_far, seconds_so_far
+from shared.domain.billing import seconds_so_far
+from shared.domain.budget import accrued_in
 from shared.domain.errors import Problem
 from shared.domain.events import EventType
 from shared.domain.provisioning import AppSeen, seconds_to_next_look
@@ -27,6 +27,7 @@ TOLD: dict[EndReason, str] = {
     EndReason.MAX_LIFETIME: "Stopped: the session reached the project's longest life.",
     EndReason.STOPPED_BY_USER: "Stopped by its owner.",
     EndReason.STOPPED_BY_ADMINISTRATOR: "Stopped by an administrator.",
+    EndReason.BUDGET_EXHAUSTED: "Stopped: the project's budget of this month is used up.",
     EndReason.PROJECT_DISABLED: "Stopped: GPU sessions were disabled for the project.",
     EndReason.CANCELLED: "Cancelled before it was ready.",
 }
@@ -101,10 +102,10 @@ def _release(turn: Turn) -> LedgerMove:
         ended_at=turn.now,
         metered_s=seconds_so_far(session, turn.now),
     )
-    cost = cost_so_far(session, turn.now)
 
     def decide(book: Book) -> Decided:
-        ledger = book.ledger.without_one(session.gpu_type, session.user, cost=cost or Decimal(0))
+        ledger = book.ledger.without_one(session.gpu_type, session.user)
+        ledger = ledger.settled(session.session, accrued_in(book, session, turn.now))
         if session.held_from is not None and session.running_at is not None:
             ledger = ledger.having_lasted(session.gpu_type, turn.now - session.held_from)
         return Decided(move=ended, ledger=ledger)

@@ -21,6 +21,7 @@ from shared.domain.events import EventType
 from shared.domain.lease import Deadline, deadline
 from shared.domain.ledger import Ledger
 from shared.domain.line import Waiter
+from shared.domain.quiet import quiet_seen
 from shared.domain.records import SessionRow, ShellRow, hold_facts, ordered_end
 from shared.domain.states import EndReason, SessionState, check_transition
 from shared.ports.book_keeping import Entry
@@ -182,9 +183,21 @@ def _changes(turn: Turn, move: Move, more: dict[str, object] | None = None) -> l
     """Return all that a move writes, marked with this turn: its round, the next wait's name, the wake-ups seen."""
     pause = min(timedelta(seconds=move.pause_s), LONGEST_PAUSE)
     row = msgspec.structs.replace(
-        move.session, round=turn.order.round, wake=turn.order.wake, wakes=0, next_look_at=turn.now + pause
+        move.session,
+        round=turn.order.round,
+        wake=turn.order.wake,
+        wakes=0,
+        next_look_at=turn.now + pause,
+        **_activity_seen(turn),
     )
     changes: list[Change] = [session_update(turn.view.session, row), *move.changes, *taken_wakes(turn.view)]
     if move.event is not None:
         changes.append(outbox(move.event, row, CONTROL_PLANE, turn.now, more))
     return changes
+
+
+def _activity_seen(turn: Turn) -> dict[str, Any]:
+    """Return what a look at a running session's shells tells of its quiet; the step has read them already."""
+    if turn.session.state is not SessionState.RUNNING:
+        return {}
+    return quiet_seen(turn.session, [shell.row for shell in turn.shells], turn.now)

@@ -6,8 +6,8 @@ import asyncio
 import logging
 
 from activities.handover import adopt
-from shared.domain import names
 from shared.domain.driving import Drive
+from shared.domain.names import SessionId
 from shared.domain.records import SessionRow
 from shared.ports.drivers import Drivers, DriverUnknown
 from shared.ports.tables import StorageUnavailable
@@ -28,15 +28,11 @@ async def raise_wake(world: World, drivers: Drivers, session: SessionRow) -> Non
         log.warning("wake.unsure session=%s why=%s", session.session, trouble)
 
 
-async def wake_for_resource(resource_id: str, world: World, drivers: Drivers) -> bool:
-    """Wake the session whose container app this resource id names; tell whether there was one to wake.
+async def wake_session(session: SessionId, world: World, drivers: Drivers) -> bool:
+    """Wake the driver of a session that somebody outside has named; tell whether there was one to wake.
 
-    Foreign subjects and sessions that are over are no errors: a failed delivery would be repeated for ever.
+    A session that is unknown or over is no error. Raise StorageUnavailable where that cannot be told.
     """
-    kind, _, app = resource_id.rpartition("/")
-    session = names.session_of_app(app) if kind.lower().endswith("/containerapps") else None
-    if session is None:
-        return False
     project = await asyncio.to_thread(world.sessions.project_of, session)
     stored = await asyncio.to_thread(world.sessions.session, project, session) if project else None
     if stored is None or stored.row.finished:

@@ -72,14 +72,27 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SweepWanted:
+    """A sweep of one project, whose report is to be the answer's body: it asks the engine, which handlers do not."""
+
+    project: ProjectId
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer, and what the durable engine is asked to do once the rows are written."""
+    """An answer, and what the durable engine is asked to do once the rows are written.
+
+    A body that is text is sent as it is, as `media_type`; any other becomes JSON.
+    """
 
     status: int
-    body: msgspec.Struct | Mapping[str, Any] | None = None
+    body: msgspec.Struct | Mapping[str, Any] | str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
     start: Drive | None = None
     wake: tuple[SessionRow, ...] = ()
+    sweep: SweepWanted | None = None
 
 
 G = TypeVar("G")

@@ -12,7 +12,7 @@ from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.events import EventType
 from shared.domain.extension import extended
 from shared.domain.records import SessionRow
-from shared.domain.states import SessionState
+from shared.domain.states import EndReason, SessionState
 from shared.ports.outgoing import new_wake, outbox
 from shared.ports.sessions import session_update, until_settled
 from shared.ports.tables import Change, Update
@@ -34,10 +34,8 @@ def _extend(call: Call, minutes: float) -> Reply | None:
         raise Refused(409, row.code, row.message, target=row.target)
     row = msgspec.structs.replace(row, wakes=row.wakes + 1)
     shells = call.world.sessions.shells_in(row)
-    told = [
-        msgspec.structs.replace(shell.row, max_lifetime_s=row.max_lifetime_s, keep_until=row.keep_until)
-        for shell in shells
-    ]
+    limits = {"max_lifetime_s": row.max_lifetime_s, "keep_until": row.keep_until, "extendable": row.extendable}
+    told = [msgspec.structs.replace(shell.row, **limits) for shell in shells]
     changes: list[Change] = [
         session_update(stored, row),
         *(Update(shell.key, after, shell.etag) for shell, after in zip(shells, told, strict=True)),
@@ -53,6 +51,9 @@ def _refuse_what_is_ending(session: SessionRow) -> None:
     over = session.state in (SessionState.STOPPING, SessionState.ENDED)
     if over or session.stop_reason is not None:
         raise Refused(409, ErrorCode.SHELL_ENDED, "The session is ending or has ended: it cannot be extended.")
+    if session.ordered_stop_reason is EndReason.BUDGET_EXHAUSTED:
+        message = "The project's budget of this month is used up: ask a project administrator for more, not for time."
+        raise Refused(409, ErrorCode.BUDGET_EXHAUSTED, message)
     if session.ordered_stop_reason is not None:
         message = "GPU sessions were disabled for this project: its sessions cannot be extended."
         raise Refused(409, ErrorCode.GPU_DISABLED, message)

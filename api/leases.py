@@ -14,29 +14,40 @@ from api.wire import LeaseView, RenewLeaseRequest, WarningView
 from shared.domain.admission import free_for
 from shared.domain.lease import Deadline, HoldFacts, activity_instant, planned_end
 from shared.domain.records import ShellRow, ordered_end
-from shared.domain.states import EndReason
+from shared.domain.warnings import next_warning_at, warning_of
 from shared.ports.sessions import until_settled
-from shared.ports.tables import Update
+
+SOONEST_RENEWAL_S = 1.0
 
 
 def renew_lease(call: Call) -> Reply:
     shell = renew(call, active_seconds_ago=call.body(RenewLeaseRequest).active_seconds_ago)
-    stop = _planned_stop(call, shell)
+    stop, now = _planned_stop(call, shell), call.world.now()
     body = LeaseView(
         lease_expires_at=shell.lease_expires_at,
-        renew_after_seconds=call.world.settings.renew_after.total_seconds(),
+        renew_after_seconds=_renew_after_s(call, shell, stop, now),
         stops_at=stop.at if stop else None,
         stop_reason=stop.reason if stop else None,
-        warnings=list(_warnings(call, shell)),
+        warnings=list(_warnings(call, shell, stop, now)),
     )
     return Reply(status=200, body=body)
 
 
+def _renew_after_s(call: Call, shell: ShellRow, stop: Deadline | None, now: datetime) -> float:
+    """Return when to renew next, in seconds: as usual, or as soon as the next warning is due."""
+    usual_s = call.world.settings.renew_after.total_seconds()
+    warning_at = next_warning_at(stop, shell.warn_minutes, now) if stop is not None else None
+    if warning_at is None:
+        return usual_s
+    return min(usual_s, max(SOONEST_RENEWAL_S, (warning_at - now).total_seconds()))
+
+
 def renew(call: Call, *, active_seconds_ago: float) -> ShellRow:
-    """Renew the shell's lease with one read and one guarded write; a stop that was decided first wins (I8)."""
+    """Renew the shell's lease with one guarded write; a stop that was decided first wins (I8)."""
+    rows = call.world.sessions.shell_rows
 
     def attempt() -> ShellRow | None:
-        stored = shell_or_404(call)
+        stored = rows.last_written(call.project, call.user, call.shell) or shell_or_404(call)
         refuse_if_over(stored.row)
         now: datetime = call.world.now()
         row = msgspec.structs.replace(
@@ -44,7 +55,7 @@ def renew(call: Call, *, active_seconds_ago: float) -> ShellRow:
             lease_expires_at=now + call.world.settings.lease,
             last_activity_at=activity_instant(active_seconds_ago, now, stored.row.last_activity_at),
         )
-        return row if call.world.sessions.commit(call.project, [Update(stored.key, row, stored.etag)]) else None
+        return row if rows.rewrite(stored, row) else None
 
     return until_settled(attempt)
 
@@ -68,12 +79,13 @@ def _planned_stop(call: Call, shell: ShellRow) -> Deadline | None:
     return planned_end(facts)
 
 
-def _warnings(call: Call, shell: ShellRow) -> Iterator[WarningView]:
+def _warnings(call: Call, shell: ShellRow, stop: Deadline | None, now: datetime) -> Iterator[WarningView]:
     """Yield what the person at the shell is to know. The same warning has the same words: a client tells it once."""
-    if shell.ordered_stop_reason is EndReason.PROJECT_DISABLED and shell.ordered_stop_at is not None:
-        at = f"{shell.ordered_stop_at:%H:%M} UTC"
-        message = f"GPU sessions were disabled for this project: this session stops at {at}. Save your work."
-        yield WarningView(kind="ProjectDisabled", message=message, at=shell.ordered_stop_at)
+    due = None
+    if stop is not None:
+        due = warning_of(stop, shell.warn_minutes, shell.session, now, extendable=shell.extendable)
+    if due is not None:
+        yield WarningView(kind=due.kind, message=due.message, at=due.at)
     if shell.guest and _could_have_its_own(call, shell):
         message = (
             "A GPU of your own is free: this shell shares the session of another. "

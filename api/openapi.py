@@ -76,7 +76,8 @@ def _operation(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
         "description": f"Who: {operation.who.value}.",
         "parameters": parts + query,
         "responses": {
-            str(status): _answer(_REASONS[status], _schema(kind, refs)) for status, kind in operation.answers.items()
+            str(status): _answer(_REASONS[status], _schema(kind, refs), csv=operation.csv)
+            for status, kind in operation.answers.items()
         },
         "security": [] if operation.who is Who.ANYONE else [{"entra": []}],
     }
@@ -100,7 +101,10 @@ def _schema(kind: Any, refs: dict[Any, Any]) -> Any:
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
-def _answer(text: str, schema: Any) -> dict[str, Any]:
+def _answer(text: str, schema: Any, *, csv: bool = False) -> dict[str, Any]:
     if schema is None:
         return {"description": text}
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
+    content = {"application/json": {"schema": schema}}
+    if csv:
+        content["text/csv"] = {"schema": {"type": "string"}}
+    return {"description": text, "content": content}

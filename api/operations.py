@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import (
+    activity,
     connecting,
     explaining,
     extending,
@@ -16,11 +17,18 @@ from api import (
     opening,
     project_settings,
     projects,
+    reconciling,
+    replaying,
     sessions,
     shells,
+    sweeps,
+    usage,
 )
 from api.call import Call, Reply
 from api.project_wire import EffectiveSettings, ExplanationView, OfferList, ProjectList, ProjectView
+from api.replay_wire import ReplayReport, ReplayRequest
+from api.sweeps import SweepReport
+from api.usage_wire import ActivityList, ReconciliationView, UsageView
 from api.wire import (
     ConnectView,
     DecisionView,
@@ -57,6 +65,7 @@ class Operation:
     body_required: bool = False
     reads_body: bool = False  # whether the handler is given the JSON as it is, to name all faults in it at once
     query: tuple[str, ...] = ()
+    csv: bool = False  # whether the answer may also be text/csv
     versioned: bool = True
     commands: bool = False  # whether the durable engine is asked for something after the answer is decided
 
@@ -64,6 +73,7 @@ class Operation:
 _SHELL = "projects/{project}/users/{user}/shells/{shell}"
 _SESSIONS = "projects/{project}/sessions"
 _SETTINGS = "projects/{project}/gpuSettings"
+_USAGE = "projects/{project}/usage"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -145,14 +155,40 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: GpuSettings, 201: GpuSettings},
     ),
     Operation(
+        name="ReplayPolicy", method="POST", route="projects/{project}/replay", who=Who.ADMIN,
+        handler=replaying.replay_policy, summary="Tell what other settings would have made of recorded demand.",
+        body=ReplayRequest, reads_body=True, answers={200: ReplayReport},
+    ),
+    Operation(
         name="ListOffers", method="GET", route="projects/{project}/offers", who=Who.MEMBER,
         handler=offers.list_offers, summary="List what could be opened now, with prices.",
         answers={200: OfferList},
     ),
     Operation(
+        name="GetUsage", method="GET", route=_USAGE, who=Who.MEMBER, handler=usage.get_usage,
+        summary="Sum up what was used and what it cost: one's own, or all for an administrator.",
+        query=("from", "to", "interval", "groupBy", "user", "gpuType", "region", "label", "format"),
+        csv=True, answers={200: UsageView},
+    ),
+    Operation(
+        name="ReconcileUsage", method="GET", route=f"{_USAGE}/reconciliation", who=Who.ADMIN,
+        handler=reconciling.reconcile_usage, summary="Hold the estimated cost of sessions against what Azure billed.",
+        query=("from", "to"), answers={200: ReconciliationView},
+    ),
+    Operation(
+        name="ListActivity", method="GET", route="projects/{project}/activity", who=Who.ADMIN,
+        handler=activity.list_activity, summary="List who changed what and when, newest first.",
+        query=("from", "to", "type", "actor", "session", "maxpagesize", "after"), answers={200: ActivityList},
+    ),
+    Operation(
         name="GetOperation", method="GET", route="projects/{project}/operations/{operation}",
         who=Who.ANYONE_SIGNED_IN, handler=sessions.get_operation, summary="Follow a long operation.",
         answers={200: OperationView},
+    ),
+    Operation(
+        name="SweepProject", commands=True, method="POST", route="projects/{project}/sweep", who=Who.OPERATOR,
+        handler=sweeps.sweep_project, summary="Compare a project's rows, apps and drivers now, and repair.",
+        query=("dryRun",), answers={200: SweepReport},
     ),
     Operation(
         name="GetHealth", method="GET", route="healthz", who=Who.ANYONE, handler=meta.get_health,

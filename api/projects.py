@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from api.call import Call, Reply
 from api.project_wire import BudgetView, ProjectList, ProjectView, TypeInProject
 from shared.domain.effective import bounded
@@ -59,4 +61,5 @@ def _budget(call: Call, settings: GpuSettings, row: LedgerRow | None) -> BudgetV
     if budget is None or row is None:
         return None
     ledger = ledger_of(row).brought_to(call.world.now(), settings.line)
-    return BudgetView(monthly_amount=str(budget.monthly_amount), spent=f"{ledger.spent:.2f}", currency=budget.currency)
+    used = ledger.spent + sum(ledger.accrued.values(), Decimal(0))
+    return BudgetView(monthly_amount=str(budget.monthly_amount), spent=f"{used:.2f}", currency=budget.currency)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 import msgspec
 
 from api.call import Call
 from api.wire import OpenShellRequest, Origin
 from shared.domain.admission import acceptable_types, refusal_at_once
+from shared.domain.beginning import waits_until
 from shared.domain.effective import bounded
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.images import allowed_image
 from shared.domain.placement import environments_of
-from shared.domain.records import SessionRow, ShellRow
+from shared.domain.records import Asked, SessionRow, ShellRow
 from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports import ids
@@ -62,8 +61,9 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         shells=[call.shell],
         session_name=request.session_name,
         labels={**settings.labels, **request.labels},
+        asked=Asked(gpu_type=request.gpu_type, wait_s=request.wait_timeout_seconds),
         waits=request.wait,
-        wait_until=_wait_until(request, settings, now),
+        wait_until=waits_until(request.wait_timeout_seconds, settings.line, now),
         idle_timeout_s=settings.idle.timeout_minutes * 60,
         max_lifetime_s=settings.max_lifetime_minutes * 60,
         lease_grace_s=settings.idle.grace_minutes * 60,
@@ -73,12 +73,6 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
 
 def _refused(problem: Problem) -> Refused:
     return Refused(403, problem.code, problem.message, target=problem.target)
-
-
-def _wait_until(request: OpenShellRequest, settings: GpuSettings, now: datetime) -> datetime:
-    """Return when the session gives up waiting: what it asked, within what the project allows."""
-    allowed_s = settings.line.timeout_minutes * 60
-    return now + timedelta(seconds=min(request.wait_timeout_seconds or allowed_s, allowed_s))
 
 
 def _places(call: Call, request: OpenShellRequest, settings: GpuSettings) -> dict[str, str]:

@@ -59,8 +59,13 @@ def rendered(reply: Reply, request: func.HttpRequest) -> func.HttpResponse:
     client_id = request.headers.get("x-ms-client-request-id", "")
     if client_id and len(client_id) <= 128 and client_id.isascii() and client_id.isprintable():
         headers["x-ms-client-request-id"] = client_id
-    body = ENCODER.encode(reply.body) if reply.body is not None else b""
-    return func.HttpResponse(body, status_code=reply.status, headers=headers, mimetype="application/json")
+    return func.HttpResponse(_content(reply), status_code=reply.status, headers=headers, mimetype=reply.media_type)
+
+
+def _content(reply: Reply) -> bytes:
+    if isinstance(reply.body, str):
+        return reply.body.encode()
+    return ENCODER.encode(reply.body) if reply.body is not None else b""
 
 
 def _checked(operation: Operation, request: func.HttpRequest, world: World) -> Call:
@@ -137,12 +142,13 @@ def _authorise(operation: Operation, call: Call) -> None:
     standing = Standing(
         is_self=call.user == caller.user,
         is_administrator=call.administers,
+        is_operator=caller.is_operator,
         is_member=call.world.entitlement.has_dev_box(call.project, caller.user) if member else call.administers,
     )
     if may(operation.who, standing):
         return
     if operation.who is Who.ADMIN and call.world.entitlement.has_dev_box(call.project, caller.user):
-        raise Refused(403, ErrorCode.FORBIDDEN, "Only a project administrator may change these settings.")
+        raise Refused(403, ErrorCode.FORBIDDEN, "Only a project administrator may do this.")
     raise Refused(404, ErrorCode.NOT_FOUND, "There is no such thing, or it is not yours to see.")
 
 

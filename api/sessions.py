@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from api.asked import page_size, user_asked
 from api.call import Call, Reply
 from api.monitors import CLOSE, OPEN, STOP, STOP_POLL_MS, monitor_headers, operation_view, poll_ms
 from api.views import session_view
@@ -17,17 +18,11 @@ from shared.ports.outgoing import new_wake, outbox_entry
 from shared.ports.sessions import session_update, until_settled
 from shared.ports.tables import Change, Stored
 
-LARGEST_PAGE = 1000
-DEFAULT_PAGE = 100
-
 
 def list_sessions(call: Call) -> Reply:
     """List the project's sessions, newest first: the caller's own, or all of them for an administrator."""
     wanted = _state_filter(call.query.get("state"))
-    asked = call.query.get("user", "")
-    owner = call.caller.user if asked == "me" else names.user_id(asked)
-    if asked and owner is None:
-        raise Refused(400, ErrorCode.INVALID_PARAMETER, f"'user' must be {names.USER_RULE}.", target="user")
+    owner = user_asked(call)
     rows = [
         row
         for row in call.world.sessions.sessions(call.project)
@@ -54,13 +49,10 @@ def _page_key(row: SessionRow) -> str:
 
 
 def _page(call: Call, rows: list[SessionRow]) -> Reply:
-    size_text = call.query.get("maxpagesize", str(DEFAULT_PAGE))
-    if not size_text.isdigit() or not 1 <= int(size_text) <= LARGEST_PAGE:
-        message = f"'maxpagesize' must be a whole number from 1 to {LARGEST_PAGE}."
-        raise Refused(400, ErrorCode.INVALID_PARAMETER, message, target="maxpagesize")
+    size = page_size(call)
     after = call.query.get("after")
     left = [row for row in rows if after is None or _page_key(row) < after]
-    page = left[: int(size_text)]
+    page = left[:size]
     next_link = None
     if len(left) > len(page):
         kept = "&".join(f"{name}={value}" for name, value in call.query.items() if name != "after")

@@ -11,12 +11,14 @@ import msgspec
 
 from api.call import Call, Reply
 from shared.domain import names
+from shared.domain.budget import still_reached
 from shared.domain.effective import lock_problems, may_break_a_lock
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.events import EventType
 from shared.domain.records import LedgerRow, SettingsRow
 from shared.domain.settings import GpuSettings
 from shared.domain.settings_reading import read_settings
+from shared.ports.book_keeping import ledger_of
 from shared.ports.outgoing import outbox_entry
 from shared.ports.sessions import is_live, until_settled
 from shared.ports.tables import Change, Insert, Stored, Update
@@ -120,18 +122,19 @@ def _judged(call: Call, wanted: Wanted, present: GpuSettings) -> GpuSettings:
     """Return what the settings would be; raise Refused with all that is wrong with them, or locked."""
     settings = read_settings(wanted.onto(present), call.world.bounds)
     if isinstance(settings, list):
-        raise _refused(400, ErrorCode.INVALID_PARAMETER, "The settings are not valid", settings)
+        raise refused_for(400, ErrorCode.INVALID_PARAMETER, "The settings are not valid", settings)
     if wanted.stops_running and settings.enabled:
         message = "'runningSessions=stop' goes with a write that sets serverlessGpuSessionsMode to Disabled."
         raise Refused(400, ErrorCode.INVALID_PARAMETER, message, target="runningSessions")
     if may_break_a_lock(wanted.said, settings):
         broken = lock_problems(wanted.said, settings, call.world.governance.bounds(call.project))
         if broken:
-            raise _refused(409, ErrorCode.SETTING_LOCKED_BY_POLICY, "The settings are locked", broken)
+            raise refused_for(409, ErrorCode.SETTING_LOCKED_BY_POLICY, "The settings are locked", broken)
     return settings
 
 
-def _refused(status: int, code: ErrorCode, what: str, problems: list[Problem]) -> Refused:
+def refused_for(status: int, code: ErrorCode, what: str, problems: list[Problem]) -> Refused:
+    """Return the refusal that names all of these problems, as many as are told at once."""
     told = problems[:MOST_TOLD]
     text = "; ".join(f"{problem.target}: {problem.message}" for problem in told)
     more = f"; and {len(problems) - MOST_TOLD} more" if len(problems) > MOST_TOLD else ""
@@ -150,6 +153,11 @@ def _end_of_running(
     return now + timedelta(minutes=max(settings.idle.warn_minutes, default=WARNING_MINUTES))
 
 
+def _alerted(ledger: LedgerRow, settings: GpuSettings) -> list[int]:
+    """Return the percentages that stay told of: of a budget that was raised, those that are not reached are not."""
+    return still_reached(ledger_of(ledger), settings.budget) if settings.budget else ledger.alerted
+
+
 def _commit(call: Call, stored: Stored[SettingsRow] | None, row: SettingsRow) -> Reply | None:
     """Write settings and ledger in one transaction: admissions under way see the change or come first (I15)."""
     sessions = call.world.sessions
@@ -165,7 +173,12 @@ def _commit(call: Call, stored: Stored[SettingsRow] | None, row: SettingsRow) ->
         ledger = sessions.ledger(call.project)
         if ledger is None:
             return None
-        guard = msgspec.structs.replace(ledger.row, revision=ledger.row.revision + 1, policy=row.settings)
+        guard = msgspec.structs.replace(
+            ledger.row,
+            revision=ledger.row.revision + 1,
+            policy=row.settings,
+            alerted=_alerted(ledger.row, row.settings),
+        )
         changes += [Update(stored.key, row, stored.etag), Update(ledger.key, guard, ledger.etag)]
     told["ledgerRevision"] = guard.revision
     changes.append(outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", told, call.caller.user, row.changed_at))

@@ -126,6 +126,8 @@ def _what_renewals_tell(session: SessionRow) -> dict[str, object]:
             "running_at": session.running_at,
             "idle_timeout_s": session.idle_timeout_s,
             "max_lifetime_s": session.max_lifetime_s,
+            "warn_minutes": session.warn_minutes,
+            "extendable": session.extendable,
             "keep_until": session.keep_until,
             "ordered_stop_at": session.ordered_stop_at,
             "ordered_stop_reason": session.ordered_stop_reason,

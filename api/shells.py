@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from activities.closing import Closed, close, other_open_shells
 from api.call import Call, Reply
 from api.monitors import CLOSE, STOP, STOP_POLL_MS, monitor_headers
 from api.views import shell_view
 from api.wire import ShellList, ShellView
 from shared.domain.errors import ErrorCode, Problem, Refused
-from shared.domain.events import EventType, session_facts
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import EndReason, SessionState
-from shared.ports.outgoing import new_wake, outbox_entry
-from shared.ports.sessions import session_update, until_settled
-from shared.ports.tables import Change, Stored, Update
+from shared.ports.sessions import until_settled
+from shared.ports.tables import Stored
 
 
 def get_shell(call: Call) -> Reply:
@@ -46,46 +43,17 @@ def close_shell(call: Call) -> Reply:
         if session is None or session.row.state is SessionState.ENDED:
             return Reply(status=204)
         if stored.row.closed_at is not None:
-            return _closed(call, stored.row, session.row, _other_open_shells(call, stored.row, session.row))
-        return _close(call, stored, session)
+            others = other_open_shells(call.world, stored.row, session.row)
+            return _closed(call, Closed(shell=stored.row, session=session.row, open_shells=others))
+        closed = close(call.world, stored, session, call.caller.user)
+        return _closed(call, closed) if closed is not None else None
 
     return until_settled(attempt)
 
 
-def _close(call: Call, stored: Stored[ShellRow], session: Stored[SessionRow]) -> Reply | None:
-    """Close the shell. The session's row is written either way: of two that close at once, one sees the other."""
-    now = call.world.now()
-    shell = msgspec.structs.replace(stored.row, closed_at=now)
-    others = _other_open_shells(call, shell, session.row)
-    row = session.row if others else _told_to_stop(call, session.row)
-    facts = {**session_facts(row), "shell": shell.shell, "openShells": others}
-    changes: list[Change] = [
-        session_update(session, row),
-        Update(stored.key, shell, stored.etag),
-        outbox_entry(EventType.SHELL_CLOSED, f"sessions/{row.session}", facts, call.caller.user, now, seq=row.seq),
-    ]
-    if not others:
-        changes.append(new_wake(row.session, "close", now))
-    return _closed(call, shell, row, others) if call.world.sessions.commit(call.project, changes) else None
-
-
-def _told_to_stop(call: Call, session: SessionRow) -> SessionRow:
-    running = session.running_at is not None
-    reason = session.stop_reason or (EndReason.SHELLS_CLOSED if running else EndReason.CANCELLED)
-    return msgspec.structs.replace(
-        session, stop_reason=reason, stop_by=session.stop_by or call.caller.user, wakes=session.wakes + 1
-    )
-
-
-def _other_open_shells(call: Call, shell: ShellRow, session: SessionRow) -> int:
-    if not shell.in_company:
-        return 0
-    rows = [one.row for one in call.world.sessions.shells_in(session)]
-    return sum(row.closed_at is None and row.shell != shell.shell for row in rows)
-
-
-def _closed(call: Call, shell: ShellRow, session: SessionRow, others: int) -> Reply:
-    view = shell_view(shell, session, call.world.now(), open_shells=others)
+def _closed(call: Call, closed: Closed) -> Reply:
+    session, others = closed.session, closed.open_shells
+    view = shell_view(closed.shell, session, call.world.now(), open_shells=others)
     if others:
         return Reply(status=202, body=view, headers=monitor_headers(call, CLOSE, session, None))
     return Reply(status=202, body=view, headers=monitor_headers(call, STOP, session, STOP_POLL_MS), wake=(session,))

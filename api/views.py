@@ -18,10 +18,10 @@ from api.wire import (
 )
 from shared.domain import names
 from shared.domain.admission import Book
-from shared.domain.billing import cost_so_far, seconds_so_far
+from shared.domain.billing import cost_so_far, currency_of, seconds_so_far
 from shared.domain.errors import Problem
 from shared.domain.lease import Deadline, planned_end
-from shared.domain.pricing import Rate
+from shared.domain.pricing import PriceSource, Rate
 from shared.domain.records import SessionRow, ShellRow, hold_facts
 from shared.domain.states import COUNTED, SessionState
 
@@ -40,7 +40,11 @@ def detail(problem: Problem | None) -> ErrorDetail | None:
 def price_view(rate: Rate | None) -> PriceView | None:
     if rate is None:
         return None
-    return PriceView(amount_per_hour=f"{rate.amount_per_hour:.{CENTS_OF_HOUR}f}", currency=rate.currency)
+    return PriceView(
+        amount_per_hour=f"{rate.amount_per_hour:.{CENTS_OF_HOUR}f}",
+        currency=rate.currency,
+        source=rate.source if rate.source is PriceSource.BUNDLED else None,
+    )
 
 
 def metered_so_far(row: SessionRow, now: datetime) -> int | None:
@@ -52,9 +56,10 @@ def metered_so_far(row: SessionRow, now: datetime) -> int | None:
 
 def cost_view(row: SessionRow, now: datetime) -> CostView | None:
     cost = cost_so_far(row, now) if metered_so_far(row, now) is not None else None
-    if cost is None or row.currency is None:
+    currency = currency_of(row)
+    if cost is None or currency is None:
         return None
-    return CostView(amount=str(cost), currency=row.currency, estimated=True)
+    return CostView(amount=str(cost), currency=currency, estimated=True)
 
 
 def planned_stop(row: SessionRow, shells: list[ShellRow]) -> Deadline | None:

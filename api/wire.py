@@ -64,8 +64,11 @@ class ExtendSessionRequest(Wire, frozen=True, kw_only=True):
 
 
 class PriceView(Answer, frozen=True, kw_only=True):
+    """`source` is `bundled` where the list price could not be had and the table that we bring along stands in."""
+
     amount_per_hour: str
     currency: str
+    source: str | None = None
 
 
 class CostView(Answer, frozen=True, kw_only=True, omit_defaults=False):

@@ -7,7 +7,7 @@ import importlib
 import sys
 from pathlib import Path
 
-SUPPORT = {"__init__", "__main__", "ledger_history", "long_line", "people", "table"}
+SUPPORT = {"__init__", "__main__", "counted_tables", "ledger_history", "long_line", "people", "table"}
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The local cloud's services in one process: Container Apps with exec, identity, Dev Center, prices, Event Grid.
+"""The local cloud's services in one process: Container Apps with exec, identity, Dev Center, prices, costs, Event Grid.
 
 `python -m localcloud.cloud --state DIR` serves them on the ports that the state folder keeps, until SIGTERM.
 """
@@ -19,6 +19,7 @@ from aiohttp import web
 
 from localcloud import container_apps
 from localcloud.container_apps.ports import CheckToken
+from localcloud.cost_management.web import CostManagementService
 from localcloud.dev_center import web as dev_center
 from localcloud.event_grid import web as event_grid
 from localcloud.identity.keys import kept_key
@@ -84,6 +85,7 @@ async def _start_services(
         ("event_grid", events.app()),
         ("dev_center", _dev_center(addresses, check)),
         ("prices", PricesService(origin=addresses.origin("prices")).app()),
+        ("costs", CostManagementService(origin=addresses.origin("costs"), check_token=check(ARM_AUDIENCES)).app()),
         ("identity", identity),
     ]
 

@@ -11,6 +11,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 FAULTS_PATH = "/_faults"
+THROTTLED = 429
+RETRY_AFTER_S = "7"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,7 +45,8 @@ def with_outage(app: web.Application) -> web.Application:
         if is_handle(request.path) or (status := outage.next_status()) is None:
             return await handler(request)
         error = {"code": "LocalFault", "message": f"this answer was asked for by PUT {FAULTS_PATH}"}
-        return web.json_response({"error": error}, status=status)
+        headers = {"Retry-After": RETRY_AFTER_S} if status == THROTTLED else {}
+        return web.json_response({"error": error}, status=status, headers=headers)
 
     async def show(_request: web.Request) -> web.Response:
         return web.json_response(asdict(outage))

@@ -49,7 +49,7 @@ def names() -> dict[str, list[str]]:
     from shared.domain.events import EventType
     from shared.domain.settings import GpuSettings
     from shared.domain.states import EndReason, Phase, SessionState
-    from shared.domain.steps import DRIVE_SESSION, Step
+    from shared.domain.steps import DRIVE_SESSION, RUN_SWEEP, Step, SweepStep
     from shared.ports.tables import TABLES
 
     return {
@@ -60,7 +60,7 @@ def names() -> dict[str, list[str]]:
         "end reasons": list(EndReason),
         "error codes": list(ErrorCode),
         "events": list(EventType),
-        "steps": [DRIVE_SESSION, *Step],
+        "steps": [DRIVE_SESSION, *Step, RUN_SWEEP, *SweepStep],
         "tables": list(TABLES),
         "settings": list(GpuSettings.__struct_encode_fields__),
     }

@@ -16,6 +16,9 @@ from devboxgpu.wire_opening import Operation
 OPEN_PATIENCE_S = 6.0
 """Short, because a person waits for the first word; once the session is being made, patience is longer."""
 
+REPLAY_PATIENCE_S = 20.0
+SWEEP_PATIENCE_S = 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
@@ -108,6 +111,24 @@ class ControlPlane:
     def get_project(self) -> Json:
         return object_in(self._calls.call("GET", self._project_path()))
 
+    def get_usage(self, query: Mapping[str, str]) -> Json:
+        """Sums over the project's usage that the caller may see, up to now."""
+        return object_in(self._calls.call("GET", f"{self._project_path()}/usage", query=query, patience_s=30))
+
+    def get_usage_csv(self, query: Mapping[str, str]) -> bytes:
+        """The same as CSV, to be handed on as it came."""
+        path, csv = f"{self._project_path()}/usage", {**query, "format": "csv"}
+        return self._calls.call("GET", path, query=csv, patience_s=30).body
+
+    def reconcile_usage(self, query: Mapping[str, str]) -> Json:
+        """Estimated cost beside what Azure has billed, session by session."""
+        path = f"{self._project_path()}/usage/reconciliation"
+        return object_in(self._calls.call("GET", path, query=query, patience_s=30))
+
+    def list_activity(self, filters: Mapping[str, str], *, limit: int) -> list[Json]:
+        """The newest changes of the project, at most so many."""
+        return self._calls.pages(f"{self._project_path()}/activity", filters, limit=limit)
+
     def get_settings(self) -> Settings:
         return _settings(self._calls.call("GET", self._settings_path()))
 
@@ -119,6 +140,18 @@ class ControlPlane:
         """The settings after the patch, which is taken only if they are still those of the ETag."""
         headers = {"If-Match": etag}
         return object_in(self._calls.call("PATCH", self._settings_path(), patch, query=query, headers=headers))
+
+    def sweep_project(self, *, dry_run: bool) -> Json:
+        """What a sweep of the project has found, and repaired unless it was dry."""
+        query = {"dryRun": "true"} if dry_run else {}
+        return object_in(
+            self._calls.call("POST", f"{self._project_path()}/sweep", query=query, patience_s=SWEEP_PATIENCE_S)
+        )
+
+    def replay_policy(self, patch: Json, *, days: int) -> Json:
+        """What this merge patch of the settings would have made of the demand of the last days; nothing is written."""
+        body = {"days": days, "settings": patch}
+        return object_in(self._calls.call("POST", f"{self._project_path()}/replay", body, patience_s=REPLAY_PATIENCE_S))
 
     def _project_path(self) -> str:
         return f"/projects/{segment(self.project)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from devboxgpu.errors import RefusedError
@@ -23,9 +24,9 @@ class Calls:
         self._transport = transport
         self._tokens = tokens
 
-    def pages(self, path: str, query: Mapping[str, str] | None = None) -> list[Json]:
-        """The whole list, however many pages it has."""
-        return list(self._pages(path, query or {}))
+    def pages(self, path: str, query: Mapping[str, str] | None = None, *, limit: int | None = None) -> list[Json]:
+        """The whole list, however many pages it has; or no more of it than is asked for."""
+        return list(islice(self._pages(path, query or {}), limit))
 
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Json]:
         for _ in range(MOST_PAGES):

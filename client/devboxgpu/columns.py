@@ -1,4 +1,4 @@
-"""The columns of lists for people: sessions, offers, projects."""
+"""The columns of lists for people: sessions, offers, projects, activity."""
 
 from __future__ import annotations
 
@@ -55,12 +55,13 @@ def _region(region: Json) -> str:
 
 
 def _price(offer: Json) -> str:
-    prices = [Money.read(mapping_of(region, "price"), "amountPerHour") for region in items_of(offer, "regions")]
-    known = [price for price in prices if price is not None]
+    told = [mapping_of(region, "price") for region in items_of(offer, "regions")]
+    known = [price for one in told if (price := Money.read(one, "amountPerHour")) is not None]
     if not known:
         return "unknown"
     least, most = min(known, key=lambda price: price.amount), max(known, key=lambda price: price.amount)
-    return money(least) if least == most else f"{money(least)} to {money(most)}"
+    shown = money(least) if least == most else f"{money(least)} to {money(most)}"
+    return f"{shown} (bundled)" if any(one and one.get("source") == "bundled" for one in told) else shown
 
 
 def _wait(offer: Json) -> str:
@@ -94,6 +95,21 @@ def _budget(project: Json) -> str:
     return f"{money(spent) if spent is not None else 'unknown'} of {money(most)}"
 
 
+def _happened(entry: Json) -> str:
+    return (text_of(entry, "type") or "").removeprefix("DevBoxGpu.")
+
+
+def _facts(entry: Json) -> str:
+    """What the entry tells beyond its columns: plain facts, each `name=value`."""
+    facts = mapping_of(entry, "data") or {}
+    return ", ".join(
+        f"{name}={value}"
+        for name, value in facts.items()
+        if name not in UNTOLD_FACTS and isinstance(value, str | int | float) and value != ""
+    )
+
+
+UNTOLD_FACTS = frozenset({"session", "user", "seq", "ledgerRevision", "ledgerIndex", "ledgerAt", "revision"})
 SESSION_COLUMNS = (
     Column("SESSION", lambda session: session.get("id")),
     Column("STATE", _state),
@@ -125,4 +141,17 @@ PROJECT_COLUMNS = (
     Column("IN USE BY TYPE", _gpu_types),
     Column("SHARING", lambda project: project.get("shellSharing")),
     Column("SPENT THIS MONTH", _budget),
+)
+ACTIVITY_COLUMNS = (
+    Column("TIME", lambda entry: entry.get("time")),
+    Column("WHAT", _happened),
+    Column("BY", lambda entry: entry.get("actor")),
+    Column("ON", lambda entry: entry.get("subject")),
+    Column("FACTS", _facts),
+)
+FINDING_COLUMNS = (
+    Column("WHAT", lambda finding: finding.get("what")),
+    Column("ON", lambda finding: finding.get("subject")),
+    Column("REPAIRED", lambda finding: "yes" if finding.get("repaired") else "not yet"),
+    Column("DETAIL", lambda finding: finding.get("detail")),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,8 @@ from devboxgpu.wire import Json
 from devboxgpu.wording import printable
 
 BETWEEN_COLUMNS = "  "
+SHORTEST_LINE = 16
+"""Characters of a value on one line, however narrow the terminal is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,46 @@ def show(
     elif not rows:
         Notices().say(empty)
     else:
-        click.echo(_table(titles, rows, bold=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+        bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        table = _table(titles, rows, bold=bold)
+        fits = len(titles) < 2 or not is_wider_than_terminal(click.unstyle(table))
+        click.echo(table if fits else blocks(titles, rows, width=_width(), bold=bold))
+
+
+def tell(text: str) -> None:
+    """A sentence or two on standard output, on lines that a terminal need not break."""
+    narrow = is_wider_than_terminal(text)
+    click.echo(textwrap.fill(text, _width(), break_long_words=False, break_on_hyphens=False) if narrow else text)
+
+
+def is_wider_than_terminal(text: str) -> bool:
+    """Whether a terminal would break these lines. A pipe breaks none."""
+    return sys.stdout.isatty() and max(map(len, text.splitlines()), default=0) > _width()
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def blocks(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width: int, bold: bool) -> str:
+    """Rows too wide for a line: a block for each, a line for each cell that says something."""
+    space = max(map(len, titles)) + len(BETWEEN_COLUMNS)
+    told = []
+    for row in rows:
+        cells = [(title, cell) for title, cell in zip(titles, row, strict=True) if cell]
+        told.append(
+            "\n".join(line for title, cell in cells for line in _block_lines(title, cell, space, width, bold=bold))
+        )
+    return "\n\n".join(told)
+
+
+def _block_lines(title: str, cell: str, space: int, width: int, *, bold: bool) -> list[str]:
+    """A cell beside its title, on as many lines as it takes; without a title, it heads the block."""
+    if not title:
+        return [click.style(cell, bold=True) if bold else cell]
+    shown = click.style(f"{title:<{space}}", bold=True) if bold else f"{title:<{space}}"
+    first, *others = textwrap.wrap(cell, max(SHORTEST_LINE, width - space), break_on_hyphens=False)
+    return [shown + first, *(" " * space + other for other in others)]
 
 
 def _pick(data: object, query: str) -> object:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from devboxgpu.activity import Activity
 from devboxgpu.errors import DevBoxGpuError, RefusedError, SessionEndedError
-from devboxgpu.wire import LeaseRenewal, LeaseWarning
+from devboxgpu.wire import LeaseRenewal
 from devboxgpu.wording import duration, end_reason
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class LeaseKeeper:
         self._tell, self._ended = tell, ended
         self._monotonic = monotonic
         self._next_after_s = first_after_s
-        self._told: set[LeaseWarning] = set()
+        self._told: set[tuple[str, str]] = set()
         self._heard_at = monotonic()
         self._silence_told = False
         self._stopping = threading.Event()
@@ -74,8 +74,9 @@ class LeaseKeeper:
         self._heard_at = self._monotonic()
         self._silence_told = False
         for warning in renewal.warnings:
-            if warning not in self._told and warning.message:
-                self._told.add(warning)
+            said = (warning.kind, warning.message)  # not its instant, which moves with the network's delay
+            if said not in self._told and warning.message:
+                self._told.add(said)
                 self._tell(warning.message)
 
     def _is_the_end(self, refused: RefusedError) -> bool:

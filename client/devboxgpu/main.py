@@ -14,6 +14,7 @@ from devboxgpu.commands.project import project
 from devboxgpu.commands.run import run
 from devboxgpu.commands.sessions import sessions
 from devboxgpu.commands.shell import shell
+from devboxgpu.commands.usage import usage
 from devboxgpu.commands.whoami import whoami
 from devboxgpu.errors import EXIT_CLIENT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, DevBoxGpuError
 from devboxgpu.notices import Notices
@@ -32,7 +33,7 @@ def cli() -> None:
     """
 
 
-for verb in (shell, run, sessions, gpus, project, whoami, local):
+for verb in (shell, run, sessions, gpus, usage, project, whoami, local):
     cli.add_command(verb)
 
 

@@ -41,6 +41,11 @@ def items_of(data: Json, key: str) -> list[Json]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
+def texts_of(data: Json, key: str) -> list[str]:
+    value = data.get(key)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
 def instant_of(data: Json, key: str) -> datetime | None:
     """An RFC 3339 instant, aware; None when absent or not one."""
     try:

@@ -83,7 +83,8 @@ def moment(at: datetime) -> str:
 
 def money(value: Money) -> str:
     """Two decimals, or four where two would say nothing: `0.41 USD`, `0.0012 USD`."""
-    places = Decimal("0.01") if value.amount >= Decimal("0.10") or value.amount == 0 else Decimal("0.0001")
+    size = abs(value.amount)
+    places = Decimal("0.01") if size >= Decimal("0.10") or size == 0 else Decimal("0.0001")
     return f"{value.amount.quantize(places, ROUND_HALF_UP)} {value.currency}".rstrip()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import fcntl
 import os
+import signal
 import subprocess
 import termios
 from collections.abc import Callable, Mapping
@@ -43,6 +44,12 @@ def start_child(
 
 
 def _become_ancestor() -> None:
+    for heeded in (
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+    ):  # a cloud begun by nohup, or in the background, ignores
+        signal.signal(heeded, signal.SIG_DFL)
     # Processes that lose their parent stay descendants of the container's first process, and so can be found and ended.
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

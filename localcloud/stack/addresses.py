@@ -6,7 +6,9 @@ import random
 import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
+from localcloud.stack.port_claims import claim
 from localcloud.stack.problem import StackProblemError
 from localcloud.stack.state_folder import StateFolder, read_json, write_json
 
@@ -33,6 +35,7 @@ class Addresses:
     identity: int
     dev_center: int
     prices: int
+    costs: int
     event_grid: int
     api: int
 
@@ -58,6 +61,7 @@ class Addresses:
             "identity": self.origin("identity"),
             "eventGrid": self.origin("event_grid"),
             "prices": self.origin("prices"),
+            "costs": self.origin("costs"),
             "devCenter": self.origin("dev_center"),
             "tables": self.storage,
         }
@@ -71,7 +75,7 @@ def kept_addresses(state: StateFolder) -> Addresses:
     kept = read_json(state.ports) or {}
     chosen = {name: kept[name] for name in NAMES if type(kept.get(name)) is int}
     if missing := [name for name in NAMES if name not in chosen]:
-        chosen |= dict(zip(missing, _free_ports(len(missing), avoid=set(chosen.values())), strict=True))
+        chosen |= dict(zip(missing, _free_ports(len(missing), state.ports), strict=True))
         write_json(state.ports, asdict(Addresses(**chosen)))
     return Addresses(**chosen)
 
@@ -103,10 +107,10 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _free_ports(count: int, *, avoid: set[int]) -> list[int]:
+def _free_ports(count: int, ports_file: Path) -> list[int]:
     found: list[int] = []
     for port in random.sample(range(FIRST_PORT, LAST_PORT), TRIES):
-        if port not in avoid and is_free(port):
+        if is_free(port) and claim(port, ports_file):
             found.append(port)
         if len(found) == count:
             return found

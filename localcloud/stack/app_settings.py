@@ -45,6 +45,8 @@ def app_settings(addresses: Addresses, secrets: AppSecrets) -> dict[str, str]:
         "DEVBOXGPU_DEV_CENTER_GROUP": dev_center.RESOURCE_GROUP,
         "DEVBOXGPU_DEV_CENTER_ARM_ENDPOINT": addresses.origin("dev_center"),
         "DEVBOXGPU_PRICES_ENDPOINT": addresses.origin("prices"),
+        "DEVBOXGPU_COST_ENDPOINT": addresses.origin("costs"),
+        "DEVBOXGPU_COST_SCOPE": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}",
         "DEVBOXGPU_EVENT_TOPIC_ENDPOINT": f"{addresses.origin('event_grid')}/api/events",
         "DEVBOXGPU_EVENT_TOPIC_KEY": secrets.topic_key,
         "DEVBOXGPU_PLATFORM_NAME": "local",

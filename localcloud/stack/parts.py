@@ -20,7 +20,7 @@ HOST = "host"
 NAMES = (AZURITE, CLOUD, HOST)
 
 AZURITE_SERVICES = ("blob", "queue", "table")
-CLOUD_SERVICES = ("arm", "exec", "identity", "dev_center", "prices", "event_grid")
+CLOUD_SERVICES = ("arm", "exec", "identity", "dev_center", "prices", "costs", "event_grid")
 
 HEALTH_PATH = "/_health"
 # A seed: the host's engine then loses, repeats and delays as the vendor's was measured to.

@@ -22,6 +22,7 @@ class Who(StrEnum):
     SELF_OR_ADMIN = "self or admin"
     MEMBER = "member"
     ADMIN = "admin"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Standing:
     is_self: bool
     is_administrator: bool
     is_member: bool
+    is_operator: bool = False
 
 
 def may(who: Who, standing: Standing) -> bool:
@@ -60,3 +62,5 @@ def may(who: Who, standing: Standing) -> bool:
             return standing.is_member or standing.is_administrator
         case Who.ADMIN:
             return standing.is_administrator
+        case Who.OPERATOR:
+            return standing.is_operator

@@ -10,9 +10,9 @@ from decimal import Decimal
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter
-from shared.domain.names import UserId
-from shared.domain.pricing import GpuType
-from shared.domain.settings import GpuSettings
+from shared.domain.names import SessionId, UserId
+from shared.domain.pricing import GpuType, Rate, worst_case
+from shared.domain.settings import BudgetSettings, GpuSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ class Book:
     line: Line
     now: datetime
     quota: Mapping[GpuType, int] = field(default_factory=dict)
+    rates: Mapping[GpuType, Rate] = field(default_factory=dict)
+    slice: timedelta = timedelta(minutes=15)
     revision: int = 0
     index: int = 0
 
@@ -37,10 +39,21 @@ class Book:
         return timedelta(minutes=self.settings.line.entry_penalty_minutes)
 
     @property
-    def budget_left(self) -> Decimal | None:
-        """What the project may still spend this month; None where nothing stops it."""
+    def hard_budget(self) -> BudgetSettings | None:
+        """The budget that nothing goes beyond; None where nothing stops the project."""
         budget = self.settings.budget
-        return budget.monthly_amount - self.ledger.spent if budget is not None and budget.hard_stop else None
+        return budget if budget is not None and budget.hard_stop else None
+
+    @property
+    def budget_left(self) -> Decimal | None:
+        """What is neither spent this month nor taken by a session; None where nothing stops the project."""
+        budget, ledger = self.hard_budget, self.ledger
+        return budget.monthly_amount - ledger.spent - ledger.committed() if budget else None
+
+    def first_hold(self, gpu_type: GpuType) -> Decimal | None:
+        """Return what is held for a new session of this type: its worst case in one slice; None without a price."""
+        rate = self.rates.get(gpu_type)
+        return worst_case(rate, self.slice) if rate is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +116,7 @@ def _after_those_before(book: Book, newcomer: Waiter) -> Book:
     """Return the book as it will be when those who stand in line before the newcomer have what they can have."""
     _, grants = promotions(book, among=book.line.before(newcomer))
     for grant in grants:
-        book = after_admission(book, grant.gpu_type, grant.waiter.user)
+        book = after_admission(book, grant.gpu_type, grant.waiter.user, grant.waiter.session)
     return book
 
 
@@ -162,16 +175,24 @@ def promotions(
             hopeful.discard(waiter.gpu_types)
         elif usable(waiter):
             grants.append(Grant(waiter, gpu_type))
-            present = after_admission(present, gpu_type, waiter.user)
+            present = after_admission(present, gpu_type, waiter.user, waiter.session)
     return present.ledger, grants
 
 
-def after_admission(book: Book, gpu_type: GpuType, user: UserId) -> Book:
-    """Return the book after one admission: ledger, and what is known of Azure's quota."""
-    quota = book.quota
+def after_admission(book: Book, gpu_type: GpuType, user: UserId, session: SessionId | None = None) -> Book:
+    """Return the book after one admission: ledger, what is held of the budget, what is known of Azure's quota."""
+    quota, ledger = book.quota, ledger_after(book, gpu_type, user, session)
     if gpu_type in quota:
         quota = {**quota, gpu_type: quota[gpu_type] - 1}
-    return replace(book, ledger=book.ledger.with_one(gpu_type, user, penalty=book.penalty), quota=quota)
+    return replace(book, ledger=ledger, quota=quota)
+
+
+def ledger_after(book: Book, gpu_type: GpuType, user: UserId, session: SessionId | None) -> Ledger:
+    """Return the ledger after one admission, with what is held of a hard budget for this session."""
+    ledger = book.ledger.with_one(gpu_type, user, penalty=book.penalty)
+    if session is None or book.hard_budget is None:
+        return ledger
+    return ledger.authorising(session, book.first_hold(gpu_type) or Decimal(0))
 
 
 def refusal_at_once(settings: GpuSettings, gpu_type: GpuType) -> Problem | None:
@@ -204,8 +225,6 @@ def admissible_type(book: Book, waiter: Waiter) -> GpuType | Problem:
     settings, ledger = book.settings, book.ledger
     if not settings.enabled:
         return Problem(code=ErrorCode.GPU_DISABLED, message="GPU sessions are disabled for this project.")
-    if (left := book.budget_left) is not None and left <= 0:
-        return _budget_exhausted(settings)
     mine, own_cap = ledger.by_user.get(waiter.user, 0), settings.max_concurrent_sessions_per_user
     if mine >= own_cap:
         return Problem(
@@ -222,9 +241,16 @@ def _type_with_room(book: Book, gpu_types: Sequence[GpuType]) -> GpuType | None:
         return None
     for gpu_type in gpu_types:
         cap = settings.cap_of_type(gpu_type)
-        if cap is not None and ledger.by_type.get(gpu_type, 0) < cap and book.quota.get(gpu_type, 1) > 0:
+        has_room = cap is not None and ledger.by_type.get(gpu_type, 0) < cap
+        if has_room and book.quota.get(gpu_type, 1) > 0 and _is_covered(book, gpu_type):
             return gpu_type
     return None
+
+
+def _is_covered(book: Book, gpu_type: GpuType) -> bool:
+    """Tell whether the budget bears a session of this type for its first slice. No price, no promise."""
+    left, hold = book.budget_left, book.first_hold(gpu_type)
+    return left is None or (hold is not None and hold <= left)
 
 
 def _obstacle(book: Book, gpu_type: GpuType) -> Problem:
@@ -236,14 +262,23 @@ def _obstacle(book: Book, gpu_type: GpuType) -> Problem:
     if ledger.reserved >= settings.project_cap:
         message = f"All {settings.project_cap} GPU sessions of this project are in use."
         return Problem(code=ErrorCode.PROJECT_CAP_REACHED, message=message)
+    if not _is_covered(book, gpu_type):
+        return _budget_exhausted(book, gpu_type)
     message = f"Azure's quota of {gpu_type} GPUs is used up in every environment of this project."
     return Problem(code=ErrorCode.ENVIRONMENT_QUOTA_REACHED, message=message)
 
 
-def _budget_exhausted(settings: GpuSettings) -> Problem:
-    budget = settings.budget
-    amount = f"{budget.monthly_amount} {budget.currency}" if budget else ""
-    message = f"The project's budget of {amount} a month is used up."
+def _budget_exhausted(book: Book, gpu_type: GpuType) -> Problem:
+    budget, left, hold = book.hard_budget, book.budget_left, book.first_hold(gpu_type)
+    if budget is None or left is None:
+        msg = "only a budget that stops can be exhausted"
+        raise ValueError(msg)
+    what = f"{left:.2f} of {budget.monthly_amount} {budget.currency} are left this month"
+    if hold is None:
+        message = f"The price of a {gpu_type} is not known now, so the project's budget cannot be held to ({what})."
+    else:
+        minutes = book.slice.total_seconds() / 60
+        message = f"The project's budget does not bear another session: {what}, and {hold:.2f} for {minutes:g} min."
     return Problem(code=ErrorCode.BUDGET_EXHAUSTED, message=message)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -12,8 +12,9 @@ from shared.domain.errors import Problem
 from shared.domain.ledger import Ledger
 from shared.domain.line import Waiter
 from shared.domain.placement import Outlook, Place, next_place
-from shared.domain.pricing import GpuType
+from shared.domain.pricing import GpuType, PriceSource
 from shared.domain.records import SessionRow
+from shared.domain.settings import LineSettings
 from shared.domain.states import EndReason, Phase, SessionState, check_transition
 
 
@@ -41,9 +42,12 @@ def begun(session: SessionRow, book: Book, gpu_type: GpuType, outlook: Outlook) 
         idle_timeout_s=settings.idle.timeout_minutes * 60,
         max_lifetime_s=settings.max_lifetime_minutes * 60,
         extend_limit_s=settings.extend_limit_minutes * 60,
+        warn_minutes=list(settings.idle.warn_minutes),
+        authorised_until=book.now + book.slice,
         lease_grace_s=settings.idle.grace_minutes * 60,
         rate_per_second=rate.amount_per_second if rate else None,
         currency=rate.currency if rate else None,
+        price_source=rate.source if rate else PriceSource.RETAIL,
     )
 
 
@@ -72,6 +76,12 @@ def given_up(session: SessionRow, reason: EndReason, problem: Problem | None, no
     )
 
 
+def waits_until(asked_s: float | None, line: LineSettings, asked_at: datetime) -> datetime:
+    """Return when a session gives up its place in line: what it asked, within what the project allows."""
+    allowed_s = line.timeout_minutes * 60
+    return asked_at + timedelta(seconds=min(asked_s or allowed_s, allowed_s))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a request comes to: the session as it is now, the ledger after it, and whether it stands in line."""
@@ -85,7 +95,7 @@ def outcome_of(session: SessionRow, book: Book, outlook: Outlook) -> Outcome:
     """Return what becomes of a requested session: it gets its place, stands in line, or ends as refused."""
     match decide(book, Wish(waiter=session.waiter, wait=session.waits)):
         case Admit(gpu_type=gpu_type):
-            after = after_admission(book, gpu_type, session.user)
+            after = after_admission(book, gpu_type, session.user, session.session)
             return Outcome(session=begun(session, book, gpu_type, outlook), ledger=after.ledger)
         case Wait() as wait:
             return Outcome(session=waiting(session, wait), ledger=book.ledger, joins=session.waiter)

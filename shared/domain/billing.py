@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from shared.domain.pricing import GpuType, Rate, cost_of, metered_seconds
+from shared.domain.pricing import GpuType, PriceSource, Rate, cost_of, metered_seconds
 from shared.domain.records import SessionRow
 
 
@@ -31,7 +31,7 @@ def spans(session: SessionRow, until: datetime) -> Iterator[Span]:
                 gpu_type=tried.gpu_type,
                 started_at=tried.replica_started_at,
                 seconds=tried.metered_s,
-                rate=rate_of(tried.rate_per_second, tried.currency),
+                rate=rate_of(tried.rate_per_second, tried.currency, tried.price_source),
             )
     seconds = metered_seconds(session.replica_started_at, session.ended_at or until)
     if session.replica_started_at is not None and seconds:
@@ -44,10 +44,10 @@ def spans(session: SessionRow, until: datetime) -> Iterator[Span]:
         )
 
 
-def rate_of(amount_per_second: Decimal | None, currency: str | None) -> Rate | None:
+def rate_of(amount_per_second: Decimal | None, currency: str | None, source: PriceSource) -> Rate | None:
     if amount_per_second is None or currency is None:
         return None
-    return Rate(amount_per_second=amount_per_second, currency=currency)
+    return Rate(amount_per_second=amount_per_second, currency=currency, source=source)
 
 
 def seconds_so_far(session: SessionRow, until: datetime) -> int:
@@ -62,3 +62,8 @@ def cost_so_far(session: SessionRow, until: datetime) -> Decimal | None:
         return None
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal("0.000000")) if len(known) == len(costs) else None
+
+
+def currency_of(session: SessionRow) -> str | None:
+    """Return the currency of the session's cost: its own, else that of the tries that were paid for."""
+    return session.currency or next((tried.currency for tried in session.tries if tried.currency), None)

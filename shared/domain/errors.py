@@ -25,6 +25,7 @@ class ErrorCode(StrEnum):
     SETTING_LOCKED_BY_POLICY = "SettingLockedByPolicy"
     EXTEND_LIMIT_REACHED = "ExtendLimitReached"
     SESSION_NOT_JOINABLE = "SessionNotJoinable"
+    COST_NOT_CONFIGURED = "CostNotConfigured"
     SERVICE_UNAVAILABLE = "ServiceUnavailable"
     INTERNAL = "InternalError"
     # refusals at once

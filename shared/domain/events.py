@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from shared.domain.billing import cost_so_far
+from shared.domain.billing import cost_so_far, currency_of
 from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
 
@@ -14,6 +14,8 @@ class EventType(StrEnum):
     SESSION_WAITING = "DevBoxGpu.Session.Waiting"
     SESSION_PROVISIONING = "DevBoxGpu.Session.Provisioning"
     SESSION_STARTED = "DevBoxGpu.Session.Started"
+    SESSION_IDLE_WARNING = "DevBoxGpu.Session.IdleWarning"
+    BUDGET_THRESHOLD = "DevBoxGpu.Budget.ThresholdReached"
     SESSION_STOPPING = "DevBoxGpu.Session.Stopping"
     SESSION_ENDED = "DevBoxGpu.Session.Ended"
     STOP_REQUESTED = "DevBoxGpu.Session.StopRequested"
@@ -24,6 +26,10 @@ class EventType(StrEnum):
     CAP_REACHED = "DevBoxGpu.Project.CapReached"
     SETTINGS_CHANGED = "DevBoxGpu.Project.SettingsChanged"
     DRIVER_REPLACED = "DevBoxGpu.Session.DriverReplaced"
+    ORPHAN_REMOVED = "DevBoxGpu.Sweep.OrphanRemoved"
+    SWEEP_REPAIRED = "DevBoxGpu.Sweep.Repaired"
+    OUTBOX_DEAD_LETTERED = "DevBoxGpu.Outbox.DeadLettered"
+    DEV_BOX_STOPPED = "DevBoxGpu.DevBox.StopSeen"
 
 
 PUBLISHED = frozenset(
@@ -33,6 +39,9 @@ PUBLISHED = frozenset(
         EventType.SESSION_STARTED,
         EventType.SESSION_ENDED,
         EventType.CAP_REACHED,
+        EventType.SESSION_IDLE_WARNING,
+        EventType.BUDGET_THRESHOLD,
+        EventType.ORPHAN_REMOVED,
     }
 )
 """Those that go to the customer's topic; the others are audit entries only (DESIGN.md section 7)."""
@@ -58,5 +67,5 @@ def session_facts(session: SessionRow) -> dict[str, object]:
         told["meteredSeconds"] = session.metered_s
         cost = cost_so_far(session, session.ended_at) if session.ended_at is not None else None
         if cost is not None:
-            told["cost"] = {"amount": str(cost), "currency": session.currency}
+            told["cost"] = {"amount": str(cost), "currency": currency_of(session)}
     return told

@@ -66,7 +66,7 @@ class Shares:
         return self._with(user, Share(share.used_s, max(0.0, share.rate - WEIGHT[gpu_type])))
 
     def _with(self, user: UserId, share: Share) -> Shares:
-        return replace(self, by_user={**self.by_user, user: share})
+        return Shares(at=self.at, by_user={**self.by_user, user: share})
 
 
 def _worth_remembering(present: dict[str, Share]) -> dict[str, Share]:

@@ -51,11 +51,16 @@ class Line:
         ranked.sort(key=lambda one: one[0])
         self._ranks = [rank for rank, _ in ranked]
         self._waiters = [waiter for _, waiter in ranked]
-        self.wanted = frozenset(waiter.gpu_types for waiter in waiters)
+        self._wanted = frozenset(waiter.gpu_types for waiter in waiters)
 
     def _note(self, waiter: Waiter) -> None:
         self._ahead[waiter.user] = self._ahead.get(waiter.user, 0.0) + self._settings.entry_penalty_minutes * 60
         self._latest[waiter.user] = waiter.order
+
+    @property
+    def wanted(self) -> frozenset[tuple[GpuType, ...]]:
+        """What somebody in it waits for."""
+        return self._wanted
 
     def __len__(self) -> int:
         return len(self._waiters)
@@ -72,7 +77,7 @@ class Line:
         longer._ranks = [*self._ranks[:at], rank, *self._ranks[at:]]
         longer._waiters = [*self._waiters[:at], newcomer, *self._waiters[at:]]
         longer._ahead, longer._latest = dict(self._ahead), dict(self._latest)
-        longer.wanted = self.wanted | {newcomer.gpu_types}
+        longer._wanted = self._wanted | {newcomer.gpu_types}
         longer._note(newcomer)
         return longer
 

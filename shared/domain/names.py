@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from typing import NewType
 
 ProjectId = NewType("ProjectId", str)
@@ -12,6 +13,7 @@ ShellId = NewType("ShellId", str)
 SessionId = NewType("SessionId", str)
 
 SESSION_ID_LENGTH = 26
+END_OF_TIME_MS = 99_999_999_999_999
 APP_PREFIX = "dbg-"
 
 _PROJECT = re.compile(r"[a-z0-9-]{3,63}")
@@ -68,6 +70,11 @@ def wake_name(epoch: int, number: int) -> str:
     return f"wake-{epoch}-{number}"
 
 
+def sweep_instance(slot: int) -> str:
+    """Return the orchestration id of a slot's sweep: two that start it make one."""
+    return f"sweep-{slot}"
+
+
 SETTINGS_KEY = "p"
 LEDGER_KEY = "q"
 
@@ -100,6 +107,20 @@ def outbox_key(at_ms: int, op: str) -> str:
     return f"o-{at_ms:014d}-{op}"
 
 
+def outbox_span(first: datetime, end: datetime) -> tuple[str, str]:
+    """Return the first key and the key after the last of the events from one instant up to, not including, another."""
+    return _outbox_time(first), _outbox_time(end)
+
+
+def _outbox_time(at: datetime) -> str:
+    return f"o-{int(at.timestamp() * 1000):014d}"
+
+
+def audit_partition(project: ProjectId, day: date) -> str:
+    return f"{project}~{day:%Y%m%d}"
+
+
+@lru_cache(maxsize=2048)
 def waiter_order(since: datetime, session: SessionId) -> str:
     """Return what sorts waiters by arrival: instants to the millisecond, then session ids."""
     return f"{int(since.timestamp() * 1000):014d}-{session}"
@@ -123,3 +144,21 @@ WAITERS = ("w-", "w.")
 
 def lookup_partition(session: SessionId) -> str:
     return session[:2]
+
+
+def history_partition(project: ProjectId, ended_at: datetime) -> str:
+    return f"{project}~{ended_at:%Y%m}"
+
+
+def history_key(ended_at: datetime, session: SessionId) -> str:
+    """Return the key of an ended session: the newest sorts first."""
+    return f"{_newest_first(ended_at)}-{session}"
+
+
+def ended_between(since: datetime, until: datetime) -> tuple[str, str]:
+    """Return the first key and the key after the last of the sessions that ended from `since` on, before `until`."""
+    return _newest_first(until, 1), _newest_first(since, 1)
+
+
+def _newest_first(at: datetime, later: int = 0) -> str:
+    return f"{END_OF_TIME_MS - int(at.timestamp() * 1000) + later:014d}"

@@ -37,6 +37,15 @@ class Outlook:
     def is_doubtful(self, place: Place, now: datetime) -> bool:
         return self.free.get(place, 1) <= 0 or likely_short(self.memory.get(place), now)
 
+    def dearest(self) -> dict[GpuType, Rate]:
+        """Return the highest known price by type: what a session may cost that is not placed yet."""
+        found: dict[GpuType, Rate] = {}
+        for place, rate in self.rates.items():
+            known = found.get(place.gpu_type)
+            if known is None or rate.amount_per_second > known.amount_per_second:
+                found[place.gpu_type] = rate
+        return found
+
     def quota(self) -> dict[GpuType, int]:
         """Return the GPUs left by type in all regions; a type that is unknown in one of them is left out."""
         left: dict[GpuType, int] = {}

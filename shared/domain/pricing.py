@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 from enum import StrEnum
 
 MICRO = Decimal("0.000001")
+CURRENCY = "USD"
+"""The one currency that prices are asked in, budgets are set in and costs are summed in."""
 
 
 class GpuType(StrEnum):
@@ -32,33 +34,79 @@ SHAPES: dict[GpuType, GpuShape] = {
 }
 VCPU_METER = "Standard vCPU Active Usage"
 MEMORY_METER = "Standard Memory Active Usage"
+UNITS: dict[str, str] = {
+    **{shape.gpu_meter: "1 Second" for shape in SHAPES.values()},
+    VCPU_METER: "1 Second",
+    MEMORY_METER: "1 GiB Second",
+}
+"""The meters that a session is billed by, each with the unit that its price must be in (azure.md 7.3)."""
+
+
+class PriceSource(StrEnum):
+    """Where a price comes from: the Retail Prices API, or the table that we bring along for when it cannot be had."""
+
+    RETAIL = "retail"
+    BUNDLED = "bundled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """What one session costs by the second. GPU meters add to vCPU and memory; there is no idle rate (azure.md 0)."""
+    """What one session costs by the second. GPU meters add to vCPU and memory; there is no idle rate (azure.md 0).
+
+    `as_of`: the day since which all its parts have held (retail), or on which they were looked up (bundled).
+    """
 
     amount_per_second: Decimal
     currency: str
+    source: PriceSource = PriceSource.RETAIL
+    as_of: date | None = None
 
     @property
     def amount_per_hour(self) -> Decimal:
         return self.amount_per_second * 3600
 
 
-def session_rate(gpu_type: GpuType, unit_prices: dict[str, Decimal], currency: str) -> Rate | None:
+def session_rate(gpu_type: GpuType, unit_prices: Mapping[str, Decimal], currency: str) -> Rate | None:
     """Return the rate of a session from unit prices a second by meter name, None where a meter has no price."""
-    shape = SHAPES[gpu_type]
-    parts = {shape.gpu_meter: 1, VCPU_METER: shape.vcpu, MEMORY_METER: shape.memory_gib}
+    parts = _parts(gpu_type)
     if not parts.keys() <= unit_prices.keys():
         return None
     total = sum((unit_prices[meter] * count for meter, count in parts.items()), Decimal(0))
     return Rate(amount_per_second=total, currency=currency)
 
 
+def _parts(gpu_type: GpuType) -> dict[str, int]:
+    """Return how many units of which meter a second of a session is."""
+    shape = SHAPES[gpu_type]
+    return {shape.gpu_meter: 1, VCPU_METER: shape.vcpu, MEMORY_METER: shape.memory_gib}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceList:
+    """A region's prices a second by meter, all from one source. `since`: the day from which each holds."""
+
+    unit_prices: Mapping[str, Decimal]
+    currency: str
+    source: PriceSource
+    since: Mapping[str, date] = field(default_factory=dict)
+
+    def rate(self, gpu_type: GpuType) -> Rate | None:
+        """Return the rate of a session, None where one of its meters is not in the list: never a guess."""
+        rate = session_rate(gpu_type, self.unit_prices, self.currency)
+        if rate is None:
+            return None
+        days = [self.since[meter] for meter in _parts(gpu_type) if meter in self.since]
+        return replace(rate, source=self.source, as_of=max(days, default=None))
+
+
 def cost_of(seconds: int, rate: Rate) -> Decimal:
     """Return the cost of so many metered seconds, to the micro-unit of the rate's currency."""
     return (rate.amount_per_second * seconds).quantize(MICRO, rounding=ROUND_HALF_EVEN)
+
+
+def worst_case(rate: Rate, span: timedelta) -> Decimal:
+    """Return what a session costs at most in this time."""
+    return (rate.amount_per_second * Decimal(str(span.total_seconds()))).quantize(MICRO, rounding=ROUND_UP)
 
 
 def metered_seconds(started_at: datetime | None, ended_at: datetime) -> int:

@@ -14,7 +14,7 @@ from shared.domain.lease import Deadline, HoldFacts, ShellFacts
 from shared.domain.line import Waiter
 from shared.domain.names import ProjectId, SessionId, ShellId, UserId
 from shared.domain.placement import Place
-from shared.domain.pricing import GpuType, Rate
+from shared.domain.pricing import GpuType, PriceSource, Rate
 from shared.domain.settings import GpuSettings
 from shared.domain.states import EndReason, Phase, SessionState
 
@@ -57,6 +57,9 @@ class LedgerRow(Row, frozen=True, kw_only=True):
     held_s: dict[str, list[float]] = {}
     month: str = ""
     spent: Decimal = Decimal(0)
+    accrued: dict[str, Decimal] = {}
+    authorised: dict[str, Decimal] = {}
+    alerted: list[int] = []
 
     @property
     def held_settings(self) -> GpuSettings:
@@ -98,6 +101,14 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     metered_s: int = 0
     rate_per_second: Decimal | None = None
     currency: str | None = None
+    price_source: PriceSource = PriceSource.RETAIL
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the request itself named; None where it left that to the project's settings."""
+
+    gpu_type: GpuType | None = None
+    wait_s: float | None = None
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
@@ -133,6 +144,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     next_gpu_type: GpuType | None = None
     registry: str | None = None
     pull_identity: str | None = None
+    asked: Asked | None = None  # None in rows of older versions: what was asked is not told from the defaults
     # in line
     waits: bool = False  # it would rather wait than be refused
     wait_until: datetime | None = None
@@ -141,6 +153,9 @@ class SessionRow(Row, frozen=True, kw_only=True):
     keep_until: datetime | None = None
     extended_s: float = 0.0
     extend_limit_s: float = 0.0
+    warn_minutes: list[float] = []
+    warned_for: datetime | None = None  # the idle stop that the world was told of beforehand
+    authorised_until: datetime | None = None  # so long its cost is held of the budget
     ordered_stop_at: datetime | None = None
     ordered_stop_reason: EndReason | None = None
     # the driver: which epoch drives, what it last read, the name of the wait that it is in
@@ -159,6 +174,10 @@ class SessionRow(Row, frozen=True, kw_only=True):
     app_put_at: datetime | None = None
     replica_started_at: datetime | None = None
     running_at: datetime | None = None
+    # activity, as the driver saw it: when it was last, and the quiet spells of the life so far (quiet.py)
+    active_at: datetime | None = None
+    quiet: list[tuple[float, float]] = []
+    quiet_at_most_s: float | None = None
     missing_since: datetime | None = None
     stopping_at: datetime | None = None
     delete_sent_at: datetime | None = None
@@ -169,9 +188,15 @@ class SessionRow(Row, frozen=True, kw_only=True):
     # money: the rate is pinned at admission
     rate_per_second: Decimal | None = None
     currency: str | None = None
+    price_source: PriceSource = PriceSource.RETAIL
     metered_s: int | None = None
     settled: bool = False
     seq: int = 0
+
+    @property
+    def extendable(self) -> bool:
+        """Whether its lifetime may be lengthened further."""
+        return self.extended_s < self.extend_limit_s
 
     @property
     def error(self) -> Problem | None:
@@ -181,7 +206,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     def rate(self) -> Rate | None:
         if self.rate_per_second is None or self.currency is None:
             return None
-        return Rate(amount_per_second=self.rate_per_second, currency=self.currency)
+        return Rate(amount_per_second=self.rate_per_second, currency=self.currency, source=self.price_source)
 
     @property
     def tried(self) -> list[Place]:
@@ -228,6 +253,8 @@ class ShellRow(Row, frozen=True, kw_only=True):
     running_at: datetime | None = None
     idle_timeout_s: float | None = None
     max_lifetime_s: float | None = None
+    warn_minutes: list[float] = []
+    extendable: bool = True  # whether its lifetime may be extended further
     keep_until: datetime | None = None
     ordered_stop_at: datetime | None = None
     ordered_stop_reason: EndReason | None = None
@@ -260,6 +287,11 @@ class OutboxRow(Row, frozen=True, kw_only=True):
     data: dict[str, object]
     actor: str
     seq: int = 0
+    # where it must stay: it is in the audit already, and the topic has not taken it so often
+    audited: bool = False
+    attempts: int = 0
+    next_try_at: datetime | None = None
+    undelivered_at: datetime | None = None  # in the audit: the topic never took it
 
 
 def hold_facts(session: SessionRow, shells: list[ShellRow], lease_grace: timedelta) -> HoldFacts:

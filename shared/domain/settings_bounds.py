@@ -16,6 +16,7 @@ from shared.domain.arm_ids import fault_of_arm_id
 from shared.domain.complaints import Complaint, outside, shown, too_many, twice
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.image_bounds import image_complaints
+from shared.domain.pricing import CURRENCY
 from shared.domain.settings import (
     DEFAULT_REGIONS,
     BudgetSettings,
@@ -34,7 +35,6 @@ LONGEST_HALF_LIFE_MINUTES = 30 * 24 * 60.0
 LARGEST_BUDGET = Decimal(10_000_000)
 LARGEST_SETTINGS = 15_000
 """Characters as JSON: the audit entry of a change holds the settings before and after in one column of 32,000."""
-CURRENCY = "USD"
 ENVIRONMENT = "Microsoft.App/managedEnvironments"
 _CAP = "serverlessGpuSessionsSettings.maxConcurrentSessionsPerProject"
 _REGION = re.compile(r"[a-z0-9]{3,40}")

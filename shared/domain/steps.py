@@ -18,4 +18,16 @@ class Step(StrEnum):
     HAND_OVER = "hand_over_session"
 
 
+class SweepStep(StrEnum):
+    """The activities of a sweep, each true of a second run."""
+
+    BEGIN = "begin_sweep"
+    SURVEY = "survey_apps"
+    MISSING = "wake_for_missing_apps"
+    PROJECT = "sweep_project"
+    ORPHANS = "remove_orphans"
+    FINISH = "finish_sweep"
+
+
 DRIVE_SESSION = "drive_session"
+RUN_SWEEP = "run_sweep"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 
 from shared.domain.provisioning import AppCondition, AppSeen, says_no_capacity
-from shared.ports.container_apps import AppSpec
+from shared.domain.sweeping import ListedApp
+from shared.ports.container_apps import PLATFORM_TAG, PROJECT_TAG, AppSpec
 
 THROTTLED_PAUSE_S = 10.0
 TROUBLE_PAUSE_S = 5.0
@@ -77,6 +78,22 @@ def condition_of_replica(replica: Any) -> AppSeen:
         detail=detail,
         replica_started_at=started_at if occupied else None,
         exec_url=container.exec_endpoint if condition is AppCondition.RUNNING else None,
+    )
+
+
+def has_tag(app: Any, platform: str) -> bool:
+    """Tell whether this app was made by the control plane of this name."""
+    return (app.tags or {}).get(PLATFORM_TAG) == platform
+
+
+def listed_app(app: Any) -> ListedApp:
+    """Return what the list of apps says of one. Its age is unknown where Azure does not say who made it when."""
+    created_at = app.system_data.created_at if app.system_data is not None else None
+    return ListedApp(
+        name=app.name,
+        project=(app.tags or {}).get(PROJECT_TAG),
+        created_at=created_at.astimezone(UTC) if created_at is not None else None,
+        deleting=app.properties is not None and app.properties.provisioning_state == "Deleting",
     )
 
 

@@ -15,10 +15,20 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.provisioning import AppCondition, AppSeen, Failure, no_capacity
 from shared.domain.states import EndReason
-from shared.ports.arm_answers import TROUBLE_PAUSE_S, app_body, condition_of_replica, is_trouble, parts, pause_s
+from shared.ports.arm_answers import (
+    TROUBLE_PAUSE_S,
+    app_body,
+    condition_of_replica,
+    has_tag,
+    is_trouble,
+    listed_app,
+    parts,
+    pause_s,
+)
 from shared.ports.arm_client import asked, container_apps_client, environment_place
 from shared.ports.container_apps import (
     Accepted,
+    AppPage,
     AppSpec,
     ArmUnknown,
     Gone,
@@ -123,6 +133,17 @@ class AzureContainerApps:
         except AzureError as error:
             return Later(TROUBLE_PAUSE_S, f"Azure did not answer: {error}")
         return Gone() if statuses[-1:] == [204] else Accepted()
+
+    def list_apps(self, platform: str, page: str | None = None) -> AppPage:
+        def ask() -> AppPage:
+            pages = self._client.container_apps.list_by_resource_group(self._group).by_page(continuation_token=page)
+            apps = [listed_app(found) for found in next(pages, ()) if has_tag(found, platform)]
+            return AppPage(apps, pages.continuation_token or None)
+
+        listed = asked(ask, "the list of apps")
+        if listed is None:
+            raise ArmUnknown(f"there is no resource group {self._group}")
+        return listed
 
     def surely_gone(self, app: str, environment_id: str) -> bool:
         group, name = environment_place(environment_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,10 +53,12 @@ class AzureTables:
     def read(self, table: str, partition: str, key: str, kind: type[R]) -> Stored[R] | None:
         return _patiently(lambda: self._read(table, partition, key, kind))
 
-    def scan(self, table: str, partition: str, keys: tuple[str, str], kind: type[R]) -> list[Stored[R]]:
+    def scan(
+        self, table: str, partition: str, keys: tuple[str, str], kind: type[R], *, most: int | None = None
+    ) -> list[Stored[R]]:
         where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end"
         values = {"partition": partition, "first": keys[0], "end": keys[1]}
-        return [stored for _, stored in _patiently(lambda: self._query(table, where, values, kind))]
+        return [stored for _, stored in _patiently(lambda: self._query(table, where, values, kind, most))]
 
     def scan_all(
         self, table: str, keys: tuple[str, str], kind: type[R], *, where: tuple[str, bool] | None = None
@@ -67,6 +70,13 @@ class AzureTables:
         return _patiently(lambda: self._query(table, condition, values, kind))
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
+        return self._carry_out(table, partition, changes) is not None
+
+    def update(self, table: str, partition: str, change: Update) -> str | None:
+        return self._carry_out(table, partition, [change])
+
+    def _carry_out(self, table: str, partition: str, changes: Sequence[Change]) -> str | None:
+        """Carry out all changes or none; return the ETag of a change that is alone, None where a row had changed."""
         if len(changes) > LARGEST_TRANSACTION:
             msg = f"{len(changes)} changes in one transaction; {LARGEST_TRANSACTION} are the limit"
             raise ValueError(msg)
@@ -76,39 +86,34 @@ class AzureTables:
         deadline_s, attempt = elapsed_s() + BUDGET_S, 0
         while True:
             try:
-                self._submit(table, operations)
+                return self._submit(table, operations)
             except TROUBLE as error:
                 refused = _is_refusal(error)
-                if (attempt or not refused) and self._happened(table, partition, witness, op):
-                    return True
+                if (attempt or not refused) and (etag := self._happened(table, partition, witness, op)) is not None:
+                    return etag
                 if refused:
-                    return False
+                    return None
                 if elapsed_s() > deadline_s:
                     raise StorageUnavailable(f"table {table} did not answer: {error}") from error
-            else:
-                return True
             wait(ids.full_jitter_s(attempt, base_s=0.05))
             attempt += 1
 
-    def _happened(self, table: str, partition: str, witness: Insert | Update | None, op: str) -> bool:
-        """Tell whether the commit of this op was applied although its reply was lost."""
+    def _happened(self, table: str, partition: str, witness: Insert | Update | None, op: str) -> str | None:
+        """Return the row's ETag where the commit of this op was applied although its reply was lost, else None."""
         if witness is None:
-            return False
+            return None
         stored = self.read(table, partition, witness.key, type(witness.row))
-        return stored is not None and stored.row.op == op
+        return stored.etag if stored is not None and stored.row.op == op else None
 
-    def _submit(self, table: str, operations: list[tuple[Any, ...]]) -> None:
+    def _submit(self, table: str, operations: list[tuple[Any, ...]]) -> str:
+        """Send the operations; return the ETag of one that is alone, empty where there is none or there are many."""
         client = self._clients[table]
-        if len(operations) > 1:
-            client.submit_transaction(operations)
-            return
         verb, entity, *rest = operations[0]
-        if verb == "create":
-            client.create_entity(entity)
-        elif verb == "update":
-            client.update_entity(entity, **rest[0])
-        else:
-            client.submit_transaction(operations)  # delete_entity answers OK even where there was nothing
+        if len(operations) > 1 or verb == "delete":  # delete_entity answers OK even where there was nothing
+            client.submit_transaction(operations)
+            return ""
+        written = client.create_entity(entity) if verb == "create" else client.update_entity(entity, **rest[0])
+        return str(written["etag"])
 
     def _read(self, table: str, partition: str, key: str, kind: type[R]) -> Stored[R] | None:
         try:
@@ -119,11 +124,15 @@ class AzureTables:
             return None
         return Stored(key, from_entity(entity, kind), str(entity.metadata["etag"]))
 
-    def _query(self, table: str, where: str, values: dict[str, Any], kind: type[R]) -> list[tuple[str, Stored[R]]]:
-        found = self._clients[table].query_entities(where, parameters=values)
+    def _query(
+        self, table: str, where: str, values: dict[str, Any], kind: type[R], most: int | None = None
+    ) -> list[tuple[str, Stored[R]]]:
+        found = self._clients[table].query_entities(
+            where, parameters=values, results_per_page=most, select=["PartitionKey", "RowKey", *kind.__struct_fields__]
+        )
         return [
             (entity["PartitionKey"], Stored(entity["RowKey"], from_entity(entity, kind), str(entity.metadata["etag"])))
-            for entity in found
+            for entity in islice(found, most)
         ]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -12,21 +13,24 @@ import msgspec
 from shared.domain import names
 from shared.domain.admission import Book, Grant, promotions
 from shared.domain.beginning import begun
+from shared.domain.budget import thresholds_reached
 from shared.domain.events import EventType
 from shared.domain.fairness import Share, Shares
 from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter
 from shared.domain.names import ProjectId
 from shared.domain.placement import Outlook
-from shared.domain.records import LedgerRow, SessionRow, WaitRow
-from shared.domain.settings import GpuSettings
+from shared.domain.records import LedgerRow, OutboxRow, SessionRow, WaitRow
+from shared.domain.settings import BudgetSettings, GpuSettings
 from shared.domain.states import SessionState
 from shared.ports.outgoing import CONTROL_PLANE, ledger_facts, new_wake, outbox, outbox_entry
 from shared.ports.tables import LARGEST_TRANSACTION, Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
+SLICE = timedelta(minutes=15)
+"""For how long the cost of a session is held of a hard budget at a time, where nothing else is set."""
 ROWS_A_PROMOTION = 4
-ROWS_KEPT_FREE = 2
-"""The ledger's own row, and the event that the cap is reached."""
+ROWS_KEPT_FREE = 12
+"""The ledger's own row, and the events that the cap or a percentage of the budget is reached."""
 OUTLOOK_UNKNOWN = Outlook()
 ANYHOW = "*"
 """An ETag that every row fits: places in line are guarded by the ledger's row, which each of their changes writes."""
@@ -61,9 +65,13 @@ class BookKeeper:
     """Reads and writes ledgers with their lines. The line is remembered from the last write while nobody else wrote."""
 
     def __init__(
-        self, tables: Tables, now: Callable[[], datetime], outlook: Callable[[GpuSettings], Outlook] | None = None
+        self,
+        tables: Tables,
+        now: Callable[[], datetime],
+        outlook: Callable[[GpuSettings], Outlook] | None = None,
+        slice_: timedelta = SLICE,
     ) -> None:
-        self._tables, self._now = tables, now
+        self._tables, self._now, self._slice = tables, now, slice_
         self._outlook = outlook or (lambda _: OUTLOOK_UNKNOWN)
         self._lines: dict[ProjectId, tuple[int, dict[str, Waiter]]] = {}
         self._more: set[ProjectId] = set()
@@ -94,7 +102,7 @@ class BookKeeper:
             return []
         if not self._tables.commit("core", project, self._closed(draft)):
             return None
-        self._lines[project] = (draft.book.revision, draft.waiters)
+        self._lines[project] = (_revision_after(draft), draft.waiters)
         return draft.promoted
 
     def _draft(self, project: ProjectId, stored: Stored[LedgerRow]) -> _Draft:
@@ -103,12 +111,15 @@ class BookKeeper:
         now = max(self._now(), row.shares_at or self._now())
         waiters = self._waiters(project, row)
         ledger = ledger_of(row).brought_to(now, settings.line)
+        outlook = self._outlook(settings)
         book = Book(
             settings=settings,
             ledger=ledger,
             line=Line(list(waiters.values()), ledger.shares, settings.line),
             now=now,
-            quota=self._outlook(settings).quota(),
+            quota=outlook.quota(),
+            rates=outlook.dearest(),
+            slice=self._slice,
             revision=row.revision + 1,
         )
         return _Draft(stored=stored, book=book, waiters=dict(waiters))
@@ -193,14 +204,51 @@ class BookKeeper:
         if before.reserved < cap <= book.ledger.reserved:
             facts: dict[str, object] = {"maxConcurrentSessionsPerProject": cap, "waiting": len(draft.waiters)}
             changes.append(outbox_entry(EventType.CAP_REACHED, "gpuSettings", facts, CONTROL_PLANE, book.now))
-        return [*changes, _written(draft.stored, book.ledger, len(draft.waiters), book.revision)]
+        ledger = book.ledger
+        if (budget := book.settings.budget) is not None:
+            reached = thresholds_reached(ledger, budget)
+            changes += [_threshold(ledger, budget, percent, book.now) for percent in reached]
+            ledger = replace(ledger, alerted=(*ledger.alerted, *reached))
+        return [*changes, _written(draft.stored, ledger, len(draft.waiters), _revision_after(draft))]
+
+
+def _revision_after(draft: _Draft) -> int:
+    """Return the ledger's revision after this write: the next one where a change of places is told, which I13 counts.
+
+    A slice of budget that is held takes or gives nobody a place, and is told nowhere: it leaves the revision.
+    """
+    told = any(
+        isinstance(change, Insert) and isinstance(change.row, OutboxRow) and "ledgerRevision" in change.row.data
+        for change in draft.changes
+    )
+    return draft.book.revision if told else draft.stored.row.revision
+
+
+def _threshold(ledger: Ledger, budget: BudgetSettings, percent: int, now: datetime) -> Insert:
+    facts: dict[str, object] = {
+        "percent": percent,
+        "month": ledger.month,
+        "monthlyAmount": str(budget.monthly_amount),
+        "used": f"{ledger.spent + sum(ledger.accrued.values(), Decimal(0)):.6f}",
+        "currency": budget.currency,
+        "hardStop": budget.hard_stop,
+    }
+    return outbox_entry(EventType.BUDGET_THRESHOLD, "budget", facts, CONTROL_PLANE, now, seq=percent)
 
 
 def ledger_of(row: LedgerRow) -> Ledger:
     """Return what a project's ledger row counts."""
     shares = Shares(at=row.shares_at, by_user={user: Share(*pair) for user, pair in row.shares.items()})
     return Ledger(
-        by_type=row.by_type, by_user=row.by_user, shares=shares, held_s=row.held_s, month=row.month, spent=row.spent
+        by_type=row.by_type,
+        by_user=row.by_user,
+        shares=shares,
+        held_s=row.held_s,
+        month=row.month,
+        spent=row.spent,
+        accrued=row.accrued,
+        authorised=row.authorised,
+        alerted=tuple(row.alerted),
     )
 
 
@@ -223,6 +271,9 @@ def _written(stored: Stored[LedgerRow], ledger: Ledger, waiting: int, revision: 
         "held_s": dict(ledger.held_s),
         "month": ledger.month,
         "spent": ledger.spent,
+        "accrued": dict(ledger.accrued),
+        "authorised": dict(ledger.authorised),
+        "alerted": list(ledger.alerted),
     }
     return Update(
         stored.key, msgspec.structs.replace(stored.row, revision=revision, waiting=waiting, **columns), stored.etag

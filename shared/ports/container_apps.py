@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.provisioning import AppSeen, Failure
+from shared.domain.sweeping import ListedApp
+
+PLATFORM_TAG, PROJECT_TAG = "devboxgpu-control-plane", "devboxgpu-project"
 
 
 class ArmUnknown(Exception):
@@ -77,6 +80,14 @@ class NotYet:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class AppPage:
+    """Some of the apps that are ours by tag. `next_page` asks for the rest; None: these were the last."""
+
+    apps: list[ListedApp]
+    next_page: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WayIn:
     """How to run a command in the session's container. The token opens this one app; it is never stored or logged."""
@@ -100,6 +111,12 @@ class ContainerApps(Protocol):
 
     def delete(self, app: str) -> Accepted | Gone | Later:
         """Ask for the app's end. Accepted is no proof that it is gone: look until Gone."""
+
+    def list_apps(self, platform: str, page: str | None = None) -> AppPage:
+        """Return a page of the apps whose tag names this control plane, the first one where none is named.
+
+        Raise ArmUnknown where it cannot be had: then nothing follows from the pages before it either.
+        """
 
     def surely_gone(self, app: str, environment_id: str) -> bool:
         """Tell whether Azure says twice that the app is not there, while its environment can be read (I5)."""

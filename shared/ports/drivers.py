@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from shared.domain.driving import Drive
-from shared.domain.names import instance_id
-from shared.domain.steps import DRIVE_SESSION
+from shared.domain.names import instance_id, sweep_instance
+from shared.domain.steps import DRIVE_SESSION, RUN_SWEEP
 
 
 class DriverUnknown(Exception):
@@ -32,6 +32,9 @@ class Drivers(Protocol):
     async def state(self, drive: Drive) -> DriverState:
         """Return whether the driver of this epoch lives. Raise DriverUnknown."""
 
+    async def start_sweep(self, slot: int) -> None:
+        """Start the sweep of a slot. A second start while it runs changes nothing. Raise DriverUnknown."""
+
 
 class DurableDrivers:
     """Drivers on Durable Functions 1.x, over the durable client that the host binds to a function."""
@@ -40,10 +43,14 @@ class DurableDrivers:
         self._client = client
 
     async def start(self, drive: Drive) -> None:
+        await self._start(DRIVE_SESSION, instance_id(drive.session, drive.epoch), drive.to_wire())
+
+    async def start_sweep(self, slot: int) -> None:
+        await self._start(RUN_SWEEP, sweep_instance(slot), {"slot": slot})
+
+    async def _start(self, story: str, instance: str, wire: dict[str, Any]) -> None:
         try:
-            await self._client.start_new(
-                DRIVE_SESSION, instance_id=instance_id(drive.session, drive.epoch), client_input=drive.to_wire()
-            )
+            await self._client.start_new(story, instance_id=instance, client_input=wire)
         except Exception as error:  # the client raises bare Exceptions; "exists" is what a second start wants
             if "already exists" not in str(error):
                 raise DriverUnknown(f"start: {error}") from error

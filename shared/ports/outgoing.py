@@ -32,16 +32,20 @@ def outbox(
 
 
 def ledger_facts(book: Book, *, further: int = 0) -> dict[str, object]:
-    """Return where in the ledger's history a change stands, by which instant, and what Azure's quota then left.
+    """Return where in the ledger's history a change stands, by which instant, what quota and hard budget then left.
 
-    With it the audit can be replayed (I21). The quota is the one that this write of the ledger began with.
+    With it the audit can be replayed (I21). Quota and budget are those that this write of the ledger began with.
     """
-    return {
+    facts: dict[str, object] = {
         "ledgerRevision": book.revision,
         "ledgerIndex": book.index + further,
         "ledgerAt": book.now.isoformat(),
         "quota": dict(book.quota),
     }
+    if book.budget_left is not None:
+        holds = {gpu_type: str(hold) for gpu_type in book.rates if (hold := book.first_hold(gpu_type)) is not None}
+        facts["budget"] = {"left": str(book.budget_left), "holds": holds}
+    return facts
 
 
 def bounds_facts(bounds: Governance) -> dict[str, object]:
@@ -50,8 +54,18 @@ def bounds_facts(bounds: Governance) -> dict[str, object]:
 
 
 def outbox_entry(
-    event_type: EventType, subject: str, data: dict[str, object], actor: str, at: datetime, *, seq: int = 0
+    event_type: EventType,
+    subject: str,
+    data: dict[str, object],
+    actor: str,
+    at: datetime,
+    *,
+    seq: int = 0,
+    op: str | None = None,
 ) -> Insert:
-    """Return an event and audit entry for the transaction of the change that it tells of."""
+    """Return an event and audit entry for the transaction of the change that it tells of.
+
+    `op` names it where the change has no row of ours: made again with the same name and instant, it is the same entry.
+    """
     row = OutboxRow(event_type=event_type, subject=subject, at=at, data=data, actor=actor, seq=seq)
-    return Insert(names.outbox_key(int(at.timestamp() * 1000), ids.new_op()), row)
+    return Insert(names.outbox_key(int(at.timestamp() * 1000), op or ids.new_op()), row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -19,11 +19,12 @@ from shared.domain.records import LedgerRow, OpenerRow, Row, SessionRow, Setting
 from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports import ids
-from shared.ports.book_keeping import BookKeeper
+from shared.ports.book_keeping import SLICE, BookKeeper
 from shared.ports.clock import elapsed_s, utc_now, wait
 from shared.ports.ledger_desk import LedgerDesk
 from shared.ports.outgoing import CONTROL_PLANE, bounds_facts, outbox_entry
 from shared.ports.rows import know_types
+from shared.ports.shell_rows import ShellRows
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Tables, Update
 
 CORE = "core"
@@ -55,15 +56,17 @@ class Sessions:
         tables: Tables,
         now: Callable[[], datetime] = utc_now,
         outlook: Callable[[GpuSettings], Outlook] | None = None,
+        slice_: timedelta = SLICE,
     ) -> None:
         know_types()
         self.tables, self._now = tables, now
-        self._books = BookKeeper(tables, now, outlook)
+        self._books = BookKeeper(tables, now, outlook, slice_)
         self.ledgers = LedgerDesk(self._books)
         self._settings: dict[ProjectId, tuple[float, Stored[SettingsRow] | None]] = {}
         self._bounds: dict[ProjectId, Governance] = {}
         self._recent_books: dict[ProjectId, tuple[float, Book | None]] = {}
         self._projects: dict[SessionId, ProjectId] = {}
+        self.shell_rows = ShellRows(tables, CORE)
 
     # reading
 

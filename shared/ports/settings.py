@@ -32,6 +32,8 @@ class AppSettings:
     dev_center_group: str | None
     dev_center_arm_endpoint: str
     prices_endpoint: str
+    cost_endpoint: str
+    cost_scope: str | None
     event_topic_endpoint: str | None
     event_topic_key: str | None
     platform_name: str
@@ -44,6 +46,10 @@ class AppSettings:
     shortest_minutes: float
     driver_grace: timedelta
     repeat_wake_after: timedelta
+    sweep_every: timedelta
+    orphan_grace: timedelta
+    retention: timedelta
+    event_lifetime: timedelta
 
 
 _REQUIRED = {
@@ -64,6 +70,10 @@ _NUMBERS = {
     "DEVBOXGPU_SHORTEST_MINUTES": (1.0, 0.001, 60.0),
     "DEVBOXGPU_DRIVER_GRACE_SECONDS": (10.0, 0.5, 600.0),
     "DEVBOXGPU_REPEAT_WAKE_SECONDS": (5.0, 0.2, 600.0),
+    "DEVBOXGPU_SWEEP_SECONDS": (300.0, 1.0, 3600.0),
+    "DEVBOXGPU_ORPHAN_GRACE_SECONDS": (30.0, 1.0, 3600.0),
+    "DEVBOXGPU_RETENTION_HOURS": (24.0, 0.001, 8760.0),
+    "DEVBOXGPU_EVENT_LIFETIME_HOURS": (24.0, 0.001, 720.0),
 }
 
 
@@ -97,6 +107,8 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         dev_center_group=environ.get("DEVBOXGPU_DEV_CENTER_GROUP") or None,
         dev_center_arm_endpoint=environ.get("DEVBOXGPU_DEV_CENTER_ARM_ENDPOINT") or arm_endpoint,
         prices_endpoint=(environ.get("DEVBOXGPU_PRICES_ENDPOINT") or "https://prices.azure.com").rstrip("/"),
+        cost_endpoint=(environ.get("DEVBOXGPU_COST_ENDPOINT") or arm_endpoint).rstrip("/"),
+        cost_scope=(environ.get("DEVBOXGPU_COST_SCOPE") or "").strip("/") or None,
         event_topic_endpoint=environ.get("DEVBOXGPU_EVENT_TOPIC_ENDPOINT") or None,
         event_topic_key=environ.get("DEVBOXGPU_EVENT_TOPIC_KEY") or None,
         platform_name=environ.get("DEVBOXGPU_PLATFORM_NAME") or "devboxgpu",
@@ -109,6 +121,10 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         shortest_minutes=numbers["DEVBOXGPU_SHORTEST_MINUTES"],
         driver_grace=timedelta(seconds=numbers["DEVBOXGPU_DRIVER_GRACE_SECONDS"]),
         repeat_wake_after=timedelta(seconds=numbers["DEVBOXGPU_REPEAT_WAKE_SECONDS"]),
+        sweep_every=timedelta(seconds=numbers["DEVBOXGPU_SWEEP_SECONDS"]),
+        orphan_grace=timedelta(seconds=numbers["DEVBOXGPU_ORPHAN_GRACE_SECONDS"]),
+        retention=timedelta(hours=numbers["DEVBOXGPU_RETENTION_HOURS"]),
+        event_lifetime=timedelta(hours=numbers["DEVBOXGPU_EVENT_LIFETIME_HOURS"]),
     )
 
 

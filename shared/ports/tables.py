@@ -61,8 +61,13 @@ class Tables(Protocol):
     def read(self, table: str, partition: str, key: str, kind: type[R]) -> Stored[R] | None:
         """Return the row, None where there surely is none; raise StorageUnavailable where that is not known."""
 
-    def scan(self, table: str, partition: str, keys: tuple[str, str], kind: type[R]) -> list[Stored[R]]:
-        """Return the partition's rows from the first key up to, not including, the second, in order of keys."""
+    def scan(
+        self, table: str, partition: str, keys: tuple[str, str], kind: type[R], *, most: int | None = None
+    ) -> list[Stored[R]]:
+        """Return the partition's rows from the first key up to, not including, the second, in order of keys.
+
+        `most`: no more than so many of them, from the first (Azure: a thousand in one transaction).
+        """
 
     def scan_all(
         self, table: str, keys: tuple[str, str], kind: type[R], *, where: tuple[str, bool] | None = None
@@ -77,3 +82,6 @@ class Tables(Protocol):
 
         Raise StorageUnavailable where storage does not answer; then a later read tells what happened.
         """
+
+    def update(self, table: str, partition: str, change: Update) -> str | None:
+        """Write one row and return its new ETag; None where it was not as it was read. Raise as `commit` does."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 
 from azure.core.credentials import TokenCredential
@@ -15,6 +15,7 @@ from shared.domain.placement import Outlook, Place, environments_of
 from shared.domain.pricing import GpuType, Rate
 from shared.domain.records import SessionRow
 from shared.domain.settings import GpuSettings, SettingsBounds
+from shared.ports.actual_cost import ActualCost, CostManagement
 from shared.ports.capacity_memory import CapacityMemory
 from shared.ports.clock import utc_now
 from shared.ports.container_apps import ContainerApps
@@ -22,10 +23,14 @@ from shared.ports.entitlement import Entitlement
 from shared.ports.environments import Environments
 from shared.ports.event_topic import EventGridTopic, EventTopic, NoTopic
 from shared.ports.governance import ArmGovernance, DevCenterGovernance, NoGovernance
+from shared.ports.pace import Pace
 from shared.ports.prices import Prices
 from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
 from shared.ports.tokens import Tokens
+
+SWEEP_CHECK_EVERY = timedelta(seconds=150)
+"""How often a process looks, on the occasion of a call, whether the sweep is overdue: half of its usual slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,8 @@ class World:
     tokens: Tokens
     now: Callable[[], datetime]
     memory: CapacityMemory
+    actual_cost: ActualCost | None = None  # no scope is set to ask for: nothing is reconciled
+    sweep_check: Pace = field(default_factory=lambda: Pace(SWEEP_CHECK_EVERY))
 
     def environment_of(self, session: SessionRow) -> str:
         """Return the id of the environment that the session's app is in."""
@@ -103,9 +110,12 @@ def world() -> World:
     environments = AzureEnvironments(
         credential=credential, endpoint=settings.arm_endpoint, subscription_id=settings.subscription_id
     )
+    sessions = Sessions(
+        tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory, prices), settings.window
+    )
     return World(
         settings=settings,
-        sessions=Sessions(tables, utc_now, lambda policy: outlook_of(policy, settings, environments, memory, prices)),
+        sessions=sessions,
         apps=AzureContainerApps(
             credential=credential,
             endpoint=settings.arm_endpoint,
@@ -119,12 +129,24 @@ def world() -> World:
         prices=prices,
         topic=_topic(settings, credential),
         now=utc_now,
+        actual_cost=_actual_cost(settings, credential, sessions),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
             audience=settings.token_audience,
             jwks_url=settings.token_jwks_url,
             tenants=settings.tenant_ids,
         ),
+    )
+
+
+def _actual_cost(settings: AppSettings, credential: TokenCredential, sessions: Sessions) -> ActualCost | None:
+    if settings.cost_scope is None:
+        return None
+    return CostManagement(
+        credential=credential,
+        endpoint=settings.cost_endpoint,
+        scope=settings.cost_scope,
+        project_of=sessions.project_of,
     )
 
 

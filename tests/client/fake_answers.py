@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Answer = tuple[int, dict[str, object] | None, dict[str, str]]
+Answer = tuple[int, dict[str, object] | str | None, dict[str, str]]
 
 
 @dataclass

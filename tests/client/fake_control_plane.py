@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from fake_answers import Answer, Call, error
 from fake_exec import FakeExec
 from fake_project import FakeProject
+from fake_usage import FakeUsage
 
 TOKEN = "the-persons-token"
 PHASES = ("Creating", "Assigning", "Pulling", "Starting", "VerifyingGpu")
@@ -44,6 +45,7 @@ class FakeControlPlane:
     explanations: dict[str, dict[str, object]] = field(default_factory=dict)
     extend_limit_minutes: float = 240.0
     project: FakeProject = field(default_factory=FakeProject)
+    usage: FakeUsage = field(default_factory=FakeUsage)
     busy_answers: int = 0
     """How many of the next calls are answered 503."""
     connect_not_ready: int = 0
@@ -154,10 +156,20 @@ class FakeControlPlane:
                 return self._operation()
             case "GET", ["offers"]:
                 return 200, {"value": self.offers}, {}
+            case "GET", ["usage"]:
+                return self.usage.read(call)
+            case "GET", ["usage", "reconciliation"]:
+                return 200, self.usage.reconciliation, {}
+            case "GET", ["activity"]:
+                return self._page(self.usage.activity, call)
             case "GET", ["gpuSettings"]:
                 return self.project.read(call)
             case "PATCH", ["gpuSettings"]:
                 return self.project.patch(call)
+            case "POST", ["sweep"]:
+                return self.project.sweep(call)
+            case "POST", ["replay"]:
+                return self.project.replay(call)
             case "GET", [""]:
                 return 200, self.project.view(), {}
         return None
@@ -311,7 +323,9 @@ def _handler(plane: FakeControlPlane) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = json.loads(content) if content else None
             status, answer, extra = plane.answer(Call(self.command, parts.path, parse_qs(parts.query), headers, body))
-            data = b"" if answer is None else json.dumps(answer).encode()
+            data = (
+                answer.encode() if isinstance(answer, str) else b"" if answer is None else json.dumps(answer).encode()
+            )
             self.send_response(status)
             for name, value in {**extra, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)

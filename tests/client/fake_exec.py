@@ -24,8 +24,6 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-ROOM = 64
-
 
 class FakeExec:
     def __init__(self, home: Path) -> None:
@@ -119,7 +117,7 @@ class FakeExec:
 
         def become_session_leader() -> None:
             os.setsid()
-            for ignored in (signal.SIGINT, signal.SIGQUIT):
+            for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
                 signal.signal(ignored, signal.SIG_DFL)  # a background test run ignores them, and so would its children
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
@@ -134,6 +132,7 @@ class FakeExec:
             preexec_fn=become_session_leader,
         )
         os.close(slave)
+        os.set_blocking(master, False)  # a write for which there is too little room must not outlast the process
         return process, master
 
     async def _read(self, connection: ServerConnection, process: subprocess.Popen[bytes], master: int) -> None:
@@ -167,10 +166,14 @@ def _port(server: Server) -> int:
 
 
 def _read_or_end(descriptor: int, size: int) -> bytes:
-    try:
-        return os.read(descriptor, size)
-    except OSError:
-        return b""
+    while True:
+        try:
+            select.select([descriptor], [], [])
+            return os.read(descriptor, size)
+        except BlockingIOError:
+            continue
+        except (OSError, ValueError):
+            return b""
 
 
 def _write_all(descriptor: int, data: bytes, process: subprocess.Popen[bytes]) -> None:
@@ -178,5 +181,5 @@ def _write_all(descriptor: int, data: bytes, process: subprocess.Popen[bytes]) -
     with contextlib.suppress(OSError):
         while data and process.poll() is None:
             if select.select([], [descriptor], [], 0.05)[1]:
-                # One byte more than there is room for would block for ever beside a process that has just ended.
-                data = data[os.write(descriptor, data[:ROOM]) :]
+                with contextlib.suppress(BlockingIOError):
+                    data = data[os.write(descriptor, data) :]

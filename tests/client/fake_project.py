@@ -36,6 +36,10 @@ class FakeProject:
     budget_spent: str | None = None
     revision: int = 7
     changed_by_another_before_writing: bool = False
+    replayed: dict[str, object] = field(default_factory=dict)
+    """What a replay comes to."""
+    swept: dict[str, object] = field(default_factory=dict)
+    """What a sweep comes to."""
     running_sessions: str | None = None
     """What the last write asked for the sessions that run."""
 
@@ -71,6 +75,19 @@ class FakeProject:
         locks = [{"setting": setting, "message": message} for setting, message in self.locks.items()]
         names = {path: "project" for path in _paths(self.settings)} | self.sources
         return 200, {"settings": self.settings, "sources": names, "locks": locks}, {"ETag": self.etag}
+
+    def sweep(self, call: Call) -> Answer:
+        return 200, {**self.swept, "dryRun": call.query.get("dryRun") == ["true"]}, {}
+
+    def replay(self, call: Call) -> Answer:
+        if self.role != "administrator":
+            return error(403, "Forbidden", "only an administrator of project demo may replay its demand")
+        patched = _merged(self.settings, (call.body or {}).get("settings"))
+        for path, (low, high) in BOUNDS.items():
+            if isinstance(value := _at(patched, path), int | float) and not low <= value <= high:
+                wrong = {"code": "InvalidParameter", "target": path, "message": f"must be from {low} to {high}"}
+                return error(400, "InvalidParameter", "the replay is not valid", details=[wrong])
+        return 200, self.replayed, {}
 
     def patch(self, call: Call) -> Answer:
         if self.role != "administrator":

@@ -162,6 +162,13 @@ def test_gpus_show_price_and_what_is_free(terminal: Terminal) -> None:
     assert lines[2].endswith("fallback")
 
 
+def test_a_price_that_was_brought_along_is_marked(terminal: Terminal) -> None:
+    price = {"amountPerHour": "1.5588", "currency": "USD", "source": "bundled"}
+    terminal.plane.offers = [{"gpuType": "T4", "regions": [{"name": "eastus", "price": price}]}]
+
+    assert "1.56 USD (bundled)" in terminal.run("gpus").stdout.decode()
+
+
 def test_gpus_show_who_waits_and_for_how_long(terminal: Terminal) -> None:
     titles, *lines = terminal.run("gpus").stdout.decode().splitlines()
 

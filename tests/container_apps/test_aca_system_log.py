@@ -86,8 +86,9 @@ def test_a_pull_that_takes_long_and_a_container_that_crashes_are_told(cloud: Loc
     cloud.faults(replica_crash=True)
     cloud.put("dbg-two", body(profile="Consumption"))
 
-    wait_until(lambda: reasons(cloud, "dbg-two")[-1] == "ContainerTerminated", "the crash")
-    assert "exit code 1" in log_of(cloud, "dbg-two")[-1]["Msg"]
+    wait_until(lambda: "ContainerTerminated" in reasons(cloud, "dbg-two"), "the crash")
+    (crash,) = [event for event in log_of(cloud, "dbg-two") if event["Reason"] == "ContainerTerminated"]
+    assert "exit code 1" in crash["Msg"]
 
 
 def test_the_log_opens_to_the_apps_own_token_alone(cloud: LocalCloud) -> None:

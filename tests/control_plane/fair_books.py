@@ -69,14 +69,13 @@ class Books:
         self.line: dict[str, Waiter] = {}
         self.used_s: dict[str, float] = {}
         self.at: datetime | None = None
-        self.month, self.spent = "", Decimal(0)
         self.quota: dict[str, int] = {}
+        self.budget_left: Decimal | None = None
+        self.holds: dict[str, Decimal] = {}
 
     def bring_to(self, now: datetime, quota: Mapping[str, int]) -> None:
-        """Let use fade and grow up to this instant, and begin a new month with nothing spent."""
+        """Let use fade and grow up to this instant; take over what quota then left."""
         self.quota = dict(quota)
-        if self.month != f"{now:%Y-%m}":
-            self.month, self.spent = f"{now:%Y-%m}", Decimal(0)
         if self.at is not None and now > self.at:
             half_life_s = self.rules.line["halfLifeMinutes"] * 60
             kept = 0.5 ** ((now - self.at).total_seconds() / half_life_s)
@@ -85,6 +84,11 @@ class Books:
             self.used_s = {user: self.used_s.get(user, 0.0) * kept + self.rate(user) * grown for user in users}
             self._forget()
         self.at = max(now, self.at or now)
+
+    def take_budget(self, told: Mapping[str, Any] | None) -> None:
+        """Take over what a hard budget left just now, and what a session of each type is held for: none where none."""
+        self.budget_left = Decimal(told["left"]) if told else None
+        self.holds = {kind: Decimal(hold) for kind, hold in (told or {}).get("holds", {}).items()}
 
     def _forget(self) -> None:
         kept = [user for user, used in self.used_s.items() if self.rate(user) or used >= FORGOTTEN_BELOW_S]
@@ -103,17 +107,22 @@ class Books:
         self.used_s[waiter.user] = self.used_s.get(waiter.user, 0.0) + self.rules.penalty_s
         if gpu_type in self.quota:
             self.quota[gpu_type] -= 1
+        if self.budget_left is not None:
+            self.budget_left -= self.holds[gpu_type]
 
     def admissible(self, waiter: Waiter, now: datetime) -> bool:
         """Tell whether a place was free for this waiter."""
-        rules, budget = self.rules, self.rules.settings["budget"]
-        broke = budget is not None and budget["hardStop"] and self.spent >= Decimal(budget["monthlyAmount"])
-        mine = self.count(user=waiter.user)
-        if not rules.enabled or broke or mine >= rules.settings["maxConcurrentSessionsPerUser"] or waiter.until <= now:
+        rules, mine = self.rules, self.count(user=waiter.user)
+        if not rules.enabled or mine >= rules.settings["maxConcurrentSessionsPerUser"] or waiter.until <= now:
             return False
         return self.count() < rules.cap and any(
-            self.count(gpu_type=one) < rules.cap_of(one) and self.quota.get(one, 1) > 0 for one in waiter.types
+            self.count(gpu_type=one) < rules.cap_of(one) and self.quota.get(one, 1) > 0 and self.bears(one)
+            for one in waiter.types
         )
+
+    def bears(self, gpu_type: str) -> bool:
+        """Tell whether a hard budget bears the first slice of a session: without a price it promises nothing."""
+        return self.budget_left is None or (gpu_type in self.holds and self.holds[gpu_type] <= self.budget_left)
 
     def ranks(self, newcomer: Waiter | None = None) -> dict[str, Rank]:
         """Return by session what the line is sorted by: the use that counts, then the arrival."""

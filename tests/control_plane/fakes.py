@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,12 +14,16 @@ import msgspec
 
 from shared.domain.access import Caller
 from shared.domain.governance import Governance
-from shared.domain.names import ProjectId, UserId
-from shared.domain.pricing import GpuType, Rate
+from shared.domain.names import ProjectId, SessionId, UserId
+from shared.domain.pricing import GpuType, PriceSource, Rate
 from shared.domain.provisioning import AppCondition, AppSeen, Failure
+from shared.domain.reconciliation import Actual
 from shared.domain.records import OutboxRow
+from shared.domain.sweeping import ListedApp
+from shared.ports.actual_cost import CostUnknown
 from shared.ports.container_apps import (
     Accepted,
+    AppPage,
     AppSpec,
     ArmUnknown,
     Gone,
@@ -30,9 +34,10 @@ from shared.ports.container_apps import (
     WayIn,
 )
 from shared.ports.environments import EnvironmentFacts, EnvironmentUnknown
+from shared.ports.event_topic import EventRefused, TopicUnavailable
 from shared.ports.governance import GovernanceUnknown
 from shared.ports.rows import from_entity, to_entity
-from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored
+from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Update
 from shared.ports.tokens import TokenRefused
 
 USERS = {
@@ -66,11 +71,18 @@ class MemoryTables:
             found = self._rows.get((table, partition, key))
         return Stored(key, from_entity(found[0], kind), found[1]) if found else None
 
-    def scan(self, table: str, partition: str, keys: tuple[str, str], kind: Any) -> list[Any]:
-        return [stored for place, stored in self.scan_all(table, keys, kind) if place == partition]
+    def scan(
+        self, table: str, partition: str, keys: tuple[str, str], kind: Any, *, most: int | None = None
+    ) -> list[Any]:
+        return [stored for _, stored in self._scan(table, partition, keys, kind, None)][:most]
 
     def scan_all(
         self, table: str, keys: tuple[str, str], kind: Any, *, where: tuple[str, bool] | None = None
+    ) -> list[tuple[str, Any]]:
+        return self._scan(table, None, keys, kind, where)
+
+    def _scan(
+        self, table: str, partition: str | None, keys: tuple[str, str], kind: Any, where: tuple[str, bool] | None
     ) -> list[tuple[str, Any]]:
         self._answer()
         with self._lock:
@@ -78,6 +90,7 @@ class MemoryTables:
                 (place, value)
                 for place, value in self._rows.items()
                 if place[0] == table
+                and partition in (None, place[1])
                 and keys[0] <= place[2] < keys[1]
                 and (where is None or value[0].get(where[0]) == where[1])
             )
@@ -94,6 +107,11 @@ class MemoryTables:
             if when == "after":
                 raise Crashed(f"after write {self.commits}")
             return done
+
+    def update(self, table: str, partition: str, change: Update) -> str | None:
+        if not self.commit(table, partition, [change]):
+            return None
+        return self._rows[(table, partition, change.key)][1]
 
     def _apply(self, table: str, partition: str, changes: Sequence[Change]) -> bool:
         keys = [change.key for change in changes]
@@ -155,6 +173,9 @@ class FakeAzure:
     system_log: str = ""
     no_gpu_in: frozenset[tuple[str, str]] = frozenset()
     puts: int = 0
+    page_size: int = 20
+    list_fails_on_page: int | None = None
+    listings: int = 0
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
         self.puts += 1
@@ -193,6 +214,28 @@ class FakeAzure:
             found.deleting_until = self.now() + self.delete_takes
         return Accepted()
 
+    def list_apps(self, platform: str, page: str | None = None) -> AppPage:
+        number = int(page or 1)
+        self.listings += 1
+        if number == self.list_fails_on_page:
+            raise ArmUnknown("500 while listing", retry_after_s=2)
+        ours = [
+            app
+            for name in sorted(self.apps)
+            if (app := self._find(name)) is not None and app.spec.tags.get("devboxgpu-control-plane") == platform
+        ]
+        shown = ours[(number - 1) * self.page_size : number * self.page_size]
+        listed = [
+            ListedApp(
+                name=app.spec.name,
+                project=app.spec.tags.get("devboxgpu-project"),
+                created_at=app.created_at,
+                deleting=app.deleting_until is not None,
+            )
+            for app in shown
+        ]
+        return AppPage(listed, str(number + 1) if len(ours) > number * self.page_size else None)
+
     def surely_gone(self, app: str, environment_id: str) -> bool:
         if self.unknown_looks:
             self.unknown_looks -= 1
@@ -214,6 +257,10 @@ class FakeAzure:
     def vanish(self, app: str) -> None:
         """Delete an app behind the control plane's back."""
         self._remove(app)
+
+    def there(self) -> list[str]:
+        """Return the names of the apps that there are now."""
+        return [name for name in sorted(self.apps) if self._find(name) is not None]
 
     def _find(self, app: str) -> FakeApp | None:
         found = self.apps.get(app)
@@ -268,11 +315,29 @@ class FakeGovernance:
 class FakePrices:
     def __init__(self) -> None:
         self.knows = True
+        self.source = PriceSource.RETAIL
+        self.by_type: dict[GpuType, Decimal] = {}
+        self.unknown_in: frozenset[str] = frozenset()
 
     def rate(self, region: str, gpu_type: GpuType) -> Rate | None:
-        return Rate(amount_per_second=Decimal("0.000433"), currency="USD") if self.knows else None
+        amount = self.by_type.get(gpu_type, Decimal("0.000433"))
+        rate = Rate(amount_per_second=amount, currency="USD", source=self.source)
+        return rate if self.knows and region not in self.unknown_in else None
 
     known = rate
+
+
+class FakeActualCost:
+    """A bill that tests write; none is known while `away`."""
+
+    def __init__(self) -> None:
+        self.billed: dict[SessionId, Actual] = {}
+        self.away = False
+
+    def by_session(self, project: ProjectId, first: date, last: date) -> dict[SessionId, Actual]:
+        if self.away:
+            raise CostUnknown("429", retry_after_s=12.5)
+        return dict(self.billed)
 
 
 class FakeEntitlement:
@@ -304,10 +369,21 @@ class FakeEntitlement:
 
 
 class FakeTopic:
+    """A topic that takes events, but for those that a test has it refuse (`refuses`) or leave unanswered (`away`)."""
+
     def __init__(self) -> None:
         self.published: list[tuple[ProjectId, str, OutboxRow]] = []
+        self.away = False
+        self.refuses: Callable[[OutboxRow], bool] = lambda _: False
+        self.chokes_on: Callable[[OutboxRow], bool] = lambda _: False
+        self.calls = 0
 
     def publish(self, events: Sequence[tuple[ProjectId, str, OutboxRow]]) -> None:
+        self.calls += 1
+        if self.away or any(self.chokes_on(row) for _, _, row in events):
+            raise TopicUnavailable("503")
+        if any(self.refuses(row) for _, _, row in events):
+            raise EventRefused("400")
         self.published += [(project, event_id, msgspec.structs.replace(row)) for project, event_id, row in events]
 
 

@@ -15,21 +15,38 @@ from typing import Any, Literal
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import handover, keeping, promoting
-from api.bridge import serve_with
+from activities import handover, inbound, keeping, orphans, promoting, surveying, sweep_lease, sweeping
+from api.bridge import ASIDE, serve_with
 from localcloud.durable.client_api import DurableClientApi, IdInUse, Outcome
 from localcloud.durable.clock import VirtualClock
 from localcloud.durable.engine import DurableEngine
 from localcloud.durable.options import DurableOptions
 from localcloud.durable.ports import FunctionFailed
 from orchestrators.session import drive_session
+from orchestrators.sweep import run_sweep
 from shared.domain.driving import Drive
-from shared.domain.names import instance_id
+from shared.domain.inbound import Event
+from shared.domain.names import instance_id, sweep_instance
 from shared.domain.states import SessionState
-from shared.domain.steps import DRIVE_SESSION, Step
+from shared.domain.steps import DRIVE_SESSION, RUN_SWEEP, Step, SweepStep
+from shared.domain.sweep_records import SWEEP_KEY, SWEEPS, SweepRow
+from shared.domain.sweeping import slot_of
 from shared.ports.drivers import DriverState
+from shared.ports.tables import Insert
 from tests.control_plane.fakes import Crashed, MemoryTables
 from tests.control_plane.surroundings import START, STEPS, Surroundings, request_for
+
+SWEEP_STEPS = {
+    SweepStep.BEGIN: sweep_lease.begin_sweep,
+    SweepStep.SURVEY: surveying.survey_apps,
+    SweepStep.ORPHANS: orphans.remove_orphans,
+    SweepStep.FINISH: sweep_lease.finish_sweep,
+}
+DRIVING_STEPS = {
+    Step.HAND_OVER: handover.hand_over_session,
+    SweepStep.MISSING: surveying.wake_for_missing_apps,
+    SweepStep.PROJECT: sweeping.sweep_project,
+}
 
 
 class EngineDrivers:
@@ -39,6 +56,7 @@ class EngineDrivers:
         self._api = DurableClientApi(engine)
         self._engine = engine
         self.lose_starts = 0
+        self.asked = 0
 
     async def start(self, drive: Drive) -> None:
         if self.lose_starts:
@@ -54,7 +72,14 @@ class EngineDrivers:
         outcome = await self._api.raise_event(instance_id(drive.session, drive.epoch), wait, "null")
         return outcome is Outcome.ACCEPTED
 
+    async def start_sweep(self, slot: int) -> None:
+        try:
+            await self._api.start(RUN_SWEEP, sweep_instance(slot), json.dumps(json.dumps({"slot": slot})), None)
+        except IdInUse:
+            return
+
     async def state(self, drive: Drive) -> DriverState:
+        self.asked += 1
         row = self._engine.executions.row(instance_id(drive.session, drive.epoch))
         if row is None:
             return DriverState.MISSING
@@ -65,20 +90,25 @@ class AppCaller:
     """The app's functions as the engine calls them: the real story through the SDK, the real steps over the fakes."""
 
     def __init__(self) -> None:
-        self._story = df.Orchestrator.create(drive_session)
+        self._stories = {
+            DRIVE_SESSION: df.Orchestrator.create(drive_session),
+            RUN_SWEEP: df.Orchestrator.create(run_sweep),
+        }
         self.plane: Plane | None = None
         self.calls: list[str] = []
+        self.episodes = 0
 
     def kind_of(self, name: str) -> Literal["orchestration", "activity", "entity"] | None:
-        if name == DRIVE_SESSION:
+        if name in self._stories:
             return "orchestration"
-        return "activity" if name in list(Step) else None
+        return "activity" if name in [*Step, *SweepStep] else None
 
     def registered_name(self, name: str) -> str:
         return name
 
     async def call_orchestrator(self, name: str, payload: str) -> str:
-        return str(self._story(func._durable_functions.OrchestrationContext(payload)))
+        self.episodes += 1
+        return str(self._stories[name](func._durable_functions.OrchestrationContext(payload)))
 
     async def call_entity(self, name: str, payload: str) -> str:
         raise NotImplementedError
@@ -88,8 +118,10 @@ class AppCaller:
         self.calls.append(name)
         wire = json.loads(input_text or "null")
         try:
-            if name == Step.HAND_OVER:
-                return json.dumps(await handover.hand_over_session(wire, self.plane.world, self.plane.drivers))
+            if name in DRIVING_STEPS:
+                return json.dumps(await DRIVING_STEPS[name](wire, self.plane.world, self.plane.drivers))
+            if name in SWEEP_STEPS:
+                return json.dumps(SWEEP_STEPS[name](wire, self.plane.world))
             facts = STEPS[Step(name)](wire, self.plane.world)
             await promoting.wake_promoted(self.plane.world, self.plane.drivers)
             return json.dumps(facts)
@@ -106,6 +138,8 @@ class Plane(Surroundings):
         self.clock, self.engine, self.caller = clock, engine, caller
         self.drivers = EngineDrivers(engine)
         self.keeps_house_every_s = 5.0
+        self.sweeps = False  # whether the timer that starts sweeps ticks
+        self._called = self._ticks = 0
         caller.plane = self
 
     async def call(
@@ -121,10 +155,36 @@ class Plane(Surroundings):
     ) -> tuple[int, Any, dict[str, str]]:
         """Call an operation as a user; return status, body, headers (lower-case)."""
         operation, request = request_for(who, name, body, headers=headers, query=query, **parts)
+        self._called += 1
         answer = await serve_with(operation, request, self.world, self.drivers)
+        await asyncio.gather(*ASIDE)
         text = answer.get_body()
         told = {key.lower(): value for key, value in answer.headers.items()}
-        return answer.status_code, json.loads(text) if text else None, told
+        is_json = answer.mimetype == "application/json"
+        return answer.status_code, json.loads(text) if text and is_json else text.decode() or None, told
+
+    @property
+    def executed(self) -> int:
+        """How many functions were executed: operations of the API, steps, episodes of orchestrations, timers."""
+        return self._called + len(self.caller.calls) + self.caller.episodes + self._ticks
+
+    async def receive(self, **event: Any) -> None:
+        """Deliver an event as the host hands it over."""
+        given = {"id": "event-1", "source": "/subscriptions/sub", "subject": None, "time": self.clock.now(), "data": {}}
+        await inbound.receive(Event(**{**given, **event}), self.world, self.drivers)
+
+    def has_been_swept(self) -> None:
+        """Let the last sweep be of just now."""
+        now = self.clock.now()
+        slot = slot_of(now, self.world.settings.sweep_every)
+        row = SweepRow(slot=slot, holder="sweep-before", started_at=now, expires_at=now, finished_at=now)
+        assert self.tables.commit("seen", SWEEPS, [Insert(SWEEP_KEY, row)])
+
+    async def sweep(self) -> None:
+        """Let one sweep begin now, as if its slot had come, and come to its end."""
+        last = self.tables.read("seen", SWEEPS, SWEEP_KEY, SweepRow)
+        await self.drivers.start_sweep(last.row.slot + 1)
+        await self.run_for(40)
 
     async def enable(self, project: str = "demo", *, cap: int = 4, per_user: int = 2, **more: Any) -> None:
         self.highest_cap = max(self.highest_cap, self.reserved(project) if self.highest_cap else 0)
@@ -191,8 +251,11 @@ class Plane(Surroundings):
             await self.settle()
             if upcoming == next_keeping:
                 next_keeping += keeping_every
+                self._ticks += 1
                 with suppress(Crashed):  # a timer's run that dies is followed by the next one
                     await keeping.keep_house(self.world, self.drivers)
+                    if self.sweeps:
+                        await sweep_lease.start_if_due(self.world, self.drivers)
                 await self.settle()
 
 
@@ -210,6 +273,7 @@ async def plane(folder: Path, *, as_azure: int | None = None, **settings: str) -
     await engine.start()
     try:
         one = Plane(engine, clock, caller, **settings)
+        one.has_been_swept()
         await one.enable()
         yield one
     finally:

@@ -23,6 +23,7 @@ from shared.ports.settings import parse
 from shared.ports.world import World, outlook_of
 from tests.control_plane.fair_order import violations
 from tests.control_plane.fakes import (
+    FakeActualCost,
     FakeAzure,
     FakeEntitlement,
     FakeEnvironments,
@@ -94,6 +95,7 @@ class Surroundings:
         self.azure, self.topic = FakeAzure(now), FakeTopic()
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
         self.governance, self.environments = FakeGovernance(), FakeEnvironments()
+        self.actual_cost = FakeActualCost()
         self.highest_cap = 0
         self._settings = parse({**ENVIRONMENT, **settings})
         self.start_process()
@@ -113,7 +115,13 @@ class Surroundings:
             topic=self.topic,
             tokens=NamedTokens(),
             now=self.now,
+            actual_cost=self.actual_cost,
         )
+
+    def over(self, tables: MemoryTables) -> None:
+        """Go on over these tables, with nothing in memory."""
+        self.tables = tables
+        self.start_process()
 
     def _outlook(self, settings: GpuSettings) -> Outlook:
         return outlook_of(settings, self._settings, self.environments, self.memory, self.prices)
@@ -155,14 +163,14 @@ class Surroundings:
                 assert ended is not None, "two apps of one session"
                 assert ended <= begun, "two apps of one session"
         holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
-        assert set(self.azure.apps) <= holding_apps, "an app without a session that holds it"
+        assert set(self.azure.there()) <= holding_apps, "an app without a session that holds it"
 
     def check_nothing_left(self) -> None:
         """Every session Ended and settled, no app, no reservation, no wake-up, and all in the order that is fair."""
         self.check_invariants()
         self.check_fair_order()
         assert all(row.finished for row in self.tables.rows("core", "s-", SessionRow))
-        assert self.azure.apps == {}
+        assert self.azure.there() == []
         assert self.reserved() == 0
 
     def audit(self) -> list[OutboxRow]:

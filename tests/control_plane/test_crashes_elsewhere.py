@@ -10,7 +10,7 @@ from shared.domain.names import SessionId
 from shared.domain.states import EndReason, SessionState
 from tests.control_plane.by_hand import ByHand
 
-WRITES_OF_A_LIFE = 63
+WRITES_OF_A_LIFE = 65
 NO_T4 = frozenset((region, "gpu-t4") for region in ("westus3", "swedencentral"))
 
 

@@ -16,12 +16,12 @@ import pytest
 
 from shared.domain import admission
 from shared.domain.admission import Book
-from shared.domain.errors import ErrorCode
+from shared.domain.errors import ErrorCode, Problem
 from shared.domain.fairness import Shares
 from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter
 from shared.domain.names import SessionId, UserId
-from shared.domain.pricing import GpuType
+from shared.domain.pricing import GpuType, Rate
 from shared.domain.settings import (
     BudgetSettings,
     GpuSettings,
@@ -36,6 +36,7 @@ TURNED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Gt: (ast.GtE, ast.Lt),
     ast.GtE: (ast.Gt, ast.LtE),
     ast.IsNot: (ast.Is,),
+    ast.Is: (ast.IsNot,),
 }
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ALICE = UserId("alice")
@@ -48,6 +49,9 @@ def variants(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Compare(ops=[op]):
             for other in TURNED[type(op)]:
                 yield ast.Compare(node.left, [other()], node.comparators)
+        case ast.BoolOp(op=ast.Or()):
+            yield ast.BoolOp(ast.And(), node.values)
+            yield from node.values
         case ast.BoolOp(op=ast.And()):
             yield ast.BoolOp(ast.Or(), node.values)
             for left_out in range(len(node.values)):
@@ -67,7 +71,10 @@ class Exchange(ast.NodeTransformer):
         return self._after if node is self._before else super().visit(node)
 
 
-COMPARING = ("admissible_type", "_type_with_room")
+PRICED = {T4: Rate(amount_per_second=Decimal("0.001"), currency="USD")}
+"""A slice of 15 minutes costs 0.90."""
+
+COMPARING = ("admissible_type", "_type_with_room", "_is_covered")
 """The functions that compare with caps, quota and budget."""
 
 
@@ -89,7 +96,9 @@ def mutants() -> dict[str, tuple[str, ast.Module]]:
 MUTANTS = mutants()
 
 
-def book(*, cap=2, own=2, t4=2, a100=1, mode=Mode.AUTO_DEPLOY, budget=None, spent="0", held=(), quota=None) -> Book:
+def book(
+    *, cap=2, own=2, t4=2, a100=1, mode=Mode.AUTO_DEPLOY, budget=None, spent="0", held=(), quota=None, rates=None
+) -> Book:
     """Return a book in which these (user, type) hold a GPU."""
     types = [GpuTypeSetting(type=T4, max_concurrent=t4)]
     if a100 is not None:
@@ -107,15 +116,29 @@ def book(*, cap=2, own=2, t4=2, a100=1, mode=Mode.AUTO_DEPLOY, budget=None, spen
     for user, gpu_type in held:
         ledger = ledger.with_one(gpu_type, UserId(user))
     line = Line([], Shares(), settings.line)
-    return Book(settings=settings, ledger=ledger, line=line, now=NOW, quota=quota or {})
+    return Book(
+        settings=settings,
+        ledger=ledger,
+        line=line,
+        now=NOW,
+        quota=quota or {},
+        rates=PRICED if rates is None else rates,
+    )
 
 
 def scenario() -> Iterator[tuple[Book, tuple[GpuType, ...], object]]:
     """Yield books, what alice would take, and what she is to be told: below, at and above each limit."""
     yield book(), (T4,), T4
     yield book(mode=Mode.DISABLED), (T4,), ErrorCode.GPU_DISABLED
-    for spent, told in (("9.99", T4), ("10", ErrorCode.BUDGET_EXHAUSTED), ("10.01", ErrorCode.BUDGET_EXHAUSTED)):
+    for spent, told in (
+        ("9.09", T4),
+        ("9.10", T4),
+        ("9.11", ErrorCode.BUDGET_EXHAUSTED),
+        ("10", ErrorCode.BUDGET_EXHAUSTED),
+    ):
         yield book(budget="10", spent=spent), (T4,), told
+    yield book(budget="10", rates={}), (T4,), ErrorCode.BUDGET_EXHAUSTED
+    yield book(rates={}), (T4,), T4
     mine = (("alice", T4), ("alice", T4))
     for own, told in ((3, T4), (2, ErrorCode.USER_LIMIT_REACHED), (1, ErrorCode.USER_LIMIT_REACHED)):
         yield book(cap=4, t4=4, own=own, held=mine), (T4,), told
@@ -139,7 +162,7 @@ def first_fault() -> str | None:
             answer = admission.admissible_type(present, waiter)
         except Exception as error:  # whatever a mutant raises is a fault that was found
             return f"{type(error).__name__}: {error}"
-        if (answer if isinstance(answer, GpuType) else answer.code) != told:
+        if (answer.code if isinstance(answer, Problem) else answer) != told:
             return f"{answer} and not {told}"
     return None
 

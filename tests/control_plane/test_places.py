@@ -8,6 +8,7 @@ from shared.domain.placement import Place
 from shared.domain.pricing import GpuType
 from shared.domain.provisioning import AppCondition, no_capacity
 from shared.domain.states import EndReason, SessionState
+from shared.domain.usage import UsageRow
 from shared.ports.container_apps import NoGpu
 from shared.ports.environments import EnvironmentFacts
 from tests.control_plane.plane import Plane
@@ -216,5 +217,50 @@ def test_an_image_of_the_customers_is_pulled_by_its_registrys_identity(played_ex
         await one.run_for(30)
         (app,) = one.azure.apps.values()
         assert (app.spec.registry, app.spec.pull_identity) == ("contoso.azurecr.io", identity)
+
+    played_exactly(story)
+
+
+def test_a_try_that_was_paid_for_is_counted_once_where_the_other_type_has_no_room(played_exactly):
+    async def story(one: Plane):
+        await one.enable(gpuTypes=BOTH_TYPES, per_user=2)
+        await one.open("bob", "shell-two", gpuType="A100")
+        await one.run_for(30)
+        one.azure.proofs = [NoGpu("No devices were found"), NoGpu("No devices were found")]
+        view = await one.open()
+        await renewing(one, 240)
+        row = one.session(view["session"])
+        assert (row.state, row.end_reason) == (SessionState.ENDED, EndReason.NO_CAPACITY)
+        lived = [
+            (ended - begun).total_seconds() for name, begun, ended in one.azure.history if name.endswith(row.session)
+        ]
+        assert len(lived) == 2
+        assert abs(row.metered_s - sum(lived)) <= 2 * 5
+        booked = [used for used in one.tables.rows("usage", "", UsageRow) if used.session == row.session]
+        assert sum(used.seconds for used in booked) == row.metered_s
+        assert len(booked) == 2
+        view = (await one.call("alice", "GetSession", session=row.session))[1]
+        ended = [event for _, _, event in one.topic.published if event.event_type == "DevBoxGpu.Session.Ended"]
+        cost = {"amount": str(sum(used.cost for used in booked)), "currency": "USD"}
+        assert ended[-1].data["cost"] == cost
+        assert view["cost"]["amount"] == cost["amount"]
+
+    played_exactly(story)
+
+
+def test_the_cost_of_a_try_has_its_currency_though_the_last_place_has_no_price(played_exactly):
+    async def story(one: Plane):
+        one.azure.proofs = [NoGpu("No devices were found")]
+        one.azure.no_gpu_in = frozenset({("swedencentral", "gpu-t4")})
+        one.azure.system_log = "AssigningReplicaFailed: Maximum Allowed Cores exceeded for the Managed Environment."
+        one.prices.unknown_in = frozenset({"swedencentral"})
+        view = await one.open()
+        await renewing(one, 900)
+        row = one.session(view["session"])
+        assert (row.state, row.currency) == (SessionState.ENDED, None)
+        ended = [event for _, _, event in one.topic.published if event.event_type == "DevBoxGpu.Session.Ended"]
+        shown = (await one.call("alice", "GetSession", session=row.session))[1]["cost"]
+        assert ended[-1].data["cost"] == {"amount": shown["amount"], "currency": "USD"}
+        assert float(shown["amount"]) > 0
 
     played_exactly(story)

@@ -33,6 +33,7 @@ WHO_IN_WORDS = {
     Who.SELF_OR_ADMIN: "self or admin",
     Who.MEMBER: "member",
     Who.ADMIN: "admin",
+    Who.OPERATOR: "operator",
 }
 
 

@@ -29,7 +29,7 @@ from shared.domain.fairness import MOST_REMEMBERED, WEIGHT, Share, Shares
 from shared.domain.ledger import DURATIONS_NEEDED, Ledger
 from shared.domain.line import Line, Waiter
 from shared.domain.names import SessionId, UserId
-from shared.domain.pricing import GpuType
+from shared.domain.pricing import GpuType, Rate
 from shared.domain.settings import (
     BudgetSettings,
     Fairness,
@@ -191,14 +191,42 @@ def test_azures_quota_holds_a_request_back_only_where_it_is_known():
     assert code_of(ask(present)) is ErrorCode.ENVIRONMENT_QUOTA_REACHED
 
 
-def test_a_budget_that_is_used_up_admits_nobody_where_it_stops_hard():
+RATE = Rate(amount_per_second=Decimal("0.0004"), currency="USD")
+
+
+def priced(policy: GpuSettings, ledger: Ledger) -> Book:
+    return replace(book(policy, ledger), rates={T4: RATE}, slice=timedelta(minutes=15))
+
+
+def test_a_hard_budget_admits_only_whose_first_slice_it_bears():
     hard = BudgetSettings(monthly_amount=Decimal(10), hard_stop=True)
+    slice_cost = Decimal("0.36")
+    barely = replace(Ledger(), month="2026-11", spent=Decimal(10) - slice_cost)
+    assert isinstance(ask(priced(settings(budget=hard), barely)), Admit)
+    short = replace(barely, spent=barely.spent + Decimal("0.000001"))
+    assert code_of(ask(priced(settings(budget=hard), short))) is ErrorCode.BUDGET_EXHAUSTED
+    held = replace(barely, spent=Decimal(0), authorised={"another": barely.spent + Decimal("0.01")})
+    assert code_of(ask(priced(settings(budget=hard), held))) is ErrorCode.BUDGET_EXHAUSTED
+
+
+def test_what_one_admission_holds_the_next_one_lacks():
+    hard = BudgetSettings(monthly_amount=Decimal("0.5"), hard_stop=True)
+    first = priced(settings(budget=hard), Ledger())
+    assert isinstance(ask(first), Admit)
+    after = after_admission(first, T4, ALICE, SessionId("first"))
+    assert after.ledger.authorised == {"first": Decimal("0.36")}
+    assert code_of(ask(after, BOB)) is ErrorCode.BUDGET_EXHAUSTED
+    assert isinstance(ask(replace(after, ledger=after.ledger.settled(SessionId("first"), Decimal("0.1"))), BOB), Admit)
+
+
+def test_a_soft_budget_and_a_new_month_hold_nobody_back_and_a_hard_one_without_a_price_does():
     spent = replace(reserved(), month="2026-11", spent=Decimal(10))
-    assert code_of(ask(book(settings(budget=hard), spent))) is ErrorCode.BUDGET_EXHAUSTED
     soft = BudgetSettings(monthly_amount=Decimal(10))
-    assert isinstance(ask(book(settings(budget=soft), spent)), Admit)
+    assert isinstance(ask(priced(settings(budget=soft), spent)), Admit)
+    hard = BudgetSettings(monthly_amount=Decimal(10), hard_stop=True)
     last_month = replace(reserved(), month="2026-10", spent=Decimal(10))
-    assert isinstance(ask(book(settings(budget=hard), last_month)), Admit)
+    assert isinstance(ask(priced(settings(budget=hard), last_month)), Admit)
+    assert code_of(ask(book(settings(budget=hard)))) is ErrorCode.BUDGET_EXHAUSTED
 
 
 def test_an_estimate_is_the_place_times_the_time_between_two_ends_and_unknown_without_recent_sessions():

@@ -67,7 +67,19 @@ def test_ports_are_chosen_once_and_differ(tmp_path):
     first = kept_addresses(StateFolder(tmp_path / "one"))
 
     assert kept_addresses(StateFolder(tmp_path / "one")) == first
-    services = ("blob", "queue", "table", "arm", "exec", "identity", "dev_center", "prices", "event_grid", "api")
+    services = (
+        "blob",
+        "queue",
+        "table",
+        "arm",
+        "exec",
+        "identity",
+        "dev_center",
+        "prices",
+        "costs",
+        "event_grid",
+        "api",
+    )
     assert len({getattr(first, service) for service in services}) == len(services)
 
 

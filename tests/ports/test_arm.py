@@ -56,7 +56,7 @@ def set_faults(cloud: LocalCloud, faults: dict | None) -> None:
     clear(url) if faults is None else put(url, faults)
 
 
-def spec(name: str, **more: str) -> AppSpec:
+def spec(name: str, **more: object) -> AppSpec:
     shape = SHAPES[GpuType.T4]
     return AppSpec(
         name=name,
@@ -65,8 +65,7 @@ def spec(name: str, **more: str) -> AppSpec:
         profile=shape.profile,
         cpu=float(shape.vcpu),
         memory_gib=shape.memory_gib,
-        tags={"devboxgpu-session": name},
-        **{"image": PRESET_IMAGE, **more},
+        **{"image": PRESET_IMAGE, "tags": {"devboxgpu-session": name}, **more},
     )
 
 
@@ -249,3 +248,57 @@ def test_no_token_travels_in_plain_http_to_another_machine():
     with pytest.raises(PlainHttpRefused):
         LoopbackTokenPolicy(None, "scope").on_request(request)
     assert request.http_request.headers == {}
+
+
+TAGS = {"devboxgpu-control-plane": "local", "devboxgpu-project": "demo"}
+
+
+def listed(apps, platform="local"):
+    pages, page = [], None
+    while True:
+        found = apps.list_apps(platform, page)
+        pages.append(found.apps)
+        if (page := found.next_page) is None:
+            return pages
+
+
+def test_all_our_apps_are_listed_page_by_page_and_nobody_elses(cloud, apps):
+    put(f"{cloud.endpoints['arm']}/_capacity", {"pageSize": 2})
+    names = sorted(f"dbg-{uuid.uuid4().hex[:20]}" for _ in range(5))
+    try:
+        for name in names:
+            assert isinstance(apps.create(spec(name, tags=TAGS)), Accepted)
+        assert isinstance(apps.create(spec(f"zz-{uuid.uuid4().hex[:20]}", tags={})), Accepted)
+
+        pages = listed(apps)
+
+        found = {app.name: app for page in pages for app in page}
+        assert set(names) <= set(found)
+        assert len(pages) >= 3
+        assert found[names[0]].project == "demo"
+        assert found[names[0]].created_at.tzinfo is not None
+        assert listed(apps, "another") == [[]] * len(pages)
+    finally:
+        clear(f"{cloud.endpoints['arm']}/_capacity")
+
+
+def test_a_list_that_fails_on_a_later_page_is_unknown(cloud, apps):
+    put(f"{cloud.endpoints['arm']}/_capacity", {"pageSize": 1})
+    try:
+        for _ in range(2):
+            apps.create(spec(f"dbg-{uuid.uuid4().hex[:20]}", tags=TAGS))
+        set_faults(cloud, {"list_fails_on_page": 2})
+        with pytest.raises(ArmUnknown):
+            listed(apps)
+    finally:
+        set_faults(cloud, None)
+        clear(f"{cloud.endpoints['arm']}/_capacity")
+
+
+def test_a_list_of_a_group_that_there_is_not_is_unknown(service):
+    service.says("GET", "containerApps", {"error": {"code": "ResourceGroupNotFound", "message": "gone"}}, 404)
+    lost = AzureContainerApps(
+        credential=AnyToken(), endpoint=service.origin, subscription_id=SUBSCRIPTION, resource_group="lost"
+    )
+    with pytest.raises(ArmUnknown):
+        lost.list_apps("local")

@@ -163,10 +163,13 @@ def test_group_and_name_are_read_without_regard_to_case():
 @pytest.mark.stack
 def test_the_stand_ins_environments_show_network_and_quota(cloud):
     arm = cloud.endpoints["arm"]
-    put(f"{arm}/_capacity", {"virtualNetwork": {"westus3": True}, "quota": {"gpu-westus3": {"T4": 2}}})
 
     def fresh() -> AzureEnvironments:
         return AzureEnvironments(credential=ManagedIdentity(cloud), endpoint=arm, subscription_id=SUBSCRIPTION)
+
+    put(f"{arm}/_capacity", {"virtualNetwork": {"westus3": True}, "quota": {"gpu-westus3": {"T4": 20}}})
+    used = 20 - fresh().facts(f"{LOCAL}/gpu-westus3").free[GpuType.T4]  # by what other tests have left here
+    put(f"{arm}/_capacity", {"quota": {"gpu-westus3": {"T4": used + 2}}})
 
     try:
         assert fresh().facts(f"{LOCAL}/gpu-westus3") == EnvironmentFacts(

@@ -137,6 +137,18 @@ def test_a_row_that_changed_meanwhile_refuses_the_whole_transaction(tables, part
     assert [s.row.revision for s in tables.scan("core", partition, ("a", "z"), LedgerRow)] == [1, 5]
 
 
+def test_a_row_that_was_written_alone_can_be_written_again_by_the_etag_that_came_back(tables, partition):
+    tables.commit("core", partition, [Insert("a", ledger(1))])
+    first = tables.read("core", partition, "a", LedgerRow)
+
+    etag = tables.update("core", partition, Update("a", ledger(2), first.etag))
+
+    assert etag == tables.read("core", partition, "a", LedgerRow).etag != first.etag
+    assert tables.update("core", partition, Update("a", ledger(3), first.etag)) is None
+    assert tables.update("core", partition, Update("a", ledger(3), etag)) is not None
+    assert tables.read("core", partition, "a", LedgerRow).row.revision == 3
+
+
 def test_deleting_what_is_not_there_is_refused_although_the_sdk_would_call_it_done(tables, partition):
     tables.commit("core", partition, [Insert("a", ledger(1))])
     stored = tables.read("core", partition, "a", LedgerRow)
@@ -178,6 +190,18 @@ def test_a_scan_of_all_partitions_finds_only_what_has_the_wanted_value(tables, p
     found = tables.scan_all("core", ("s-", "s."), SessionRow, where=("settled", False))
 
     assert [place for place, _ in found if place in (partition, other)] == [other]
+
+
+def test_a_scan_of_so_many_rows_returns_the_first_of_them(tables, partition):
+    assert tables.commit("core", partition, [Insert(f"k{number}", ledger(number)) for number in range(5)])
+
+    def keys(first: str, most: int | None) -> list[str]:
+        return [stored.key for stored in tables.scan("core", partition, (first, "l"), LedgerRow, most=most)]
+
+    assert keys("k", 2) == ["k0", "k1"]
+    assert keys("k1.", 2) == ["k2", "k3"]
+    assert keys("k1.", None) == ["k2", "k3", "k4"]
+    assert keys("k4.", 2) == []
 
 
 def session_row(settled: bool, at: datetime) -> SessionRow:

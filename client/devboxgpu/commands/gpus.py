@@ -14,7 +14,8 @@ def gpus(*, output: str, query: str | None, endpoint: str | None, project: str |
     """The GPU types that the project offers: regions, price an hour, how many are free now and for you.
 
     IN LINE: how many sessions wait for the type. WAIT: how long yours would, 'none' where one can start at once. A
-    region with a shortage has lately had no GPU to give. A fallback is given where no earlier type can be had.
+    region with a shortage has lately had no GPU to give. A fallback is given where no earlier type can be had. A price
+    is 'bundled' where the list could not be had lately, and a table that was brought along stands in.
     """
     from devboxgpu.columns import OFFER_COLUMNS
     from devboxgpu.data_output import show

@@ -35,12 +35,21 @@ def connection_options(function: Decorated) -> Decorated:
 
 def output_options(function: Decorated) -> Decorated:
     """-o and --query: what every verb that shows data takes."""
+    return _output(function, ["table", "json", "tsv"])
+
+
+def output_options_with_csv(function: Decorated) -> Decorated:
+    """The same for verbs whose data the control plane gives as CSV too."""
+    return _output(function, ["table", "json", "tsv", "csv"])
+
+
+def _output(function: Decorated, formats: list[str]) -> Decorated:
     for option in (
         click.option("--query", metavar="JMESPATH", help="Show only this part of the data (https://jmespath.org)."),
         click.option(
             "-o",
             "--output",
-            type=click.Choice(["table", "json", "tsv"]),
+            type=click.Choice(formats),
             default="table",
             show_default=True,
             help="How data is written to standard output.",

@@ -1,4 +1,4 @@
-"""`devboxgpu project list|show|set`."""
+"""`devboxgpu project list|show|set|usage|activity|replay|sweep`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from typing import Any, TextIO
 import click
 
 from devboxgpu.commands.options import configured, endpoint_options, output_options
+from devboxgpu.commands.project_activity import project_activity
+from devboxgpu.commands.project_sweep import project_sweep
+from devboxgpu.commands.replay import replay
 from devboxgpu.commands.setting_options import setting_options
+from devboxgpu.commands.usage import project_usage
 
 
 @click.group(short_help="See projects and their settings; administrators change them.")
 def project() -> None:
-    """See projects, their use and settings; administrators change the settings.
+    """See projects, their use and settings; administrators change the settings, and see usage and activity of all.
 
     NAME is a Dev Center project; without it the configured one is meant (DEVBOXGPU_PROJECT).
     """
+
+
+project.add_command(project_usage)
+project.add_command(project_activity)
+project.add_command(replay)
+project.add_command(project_sweep)
 
 
 @project.command("list", short_help="List your projects.")
@@ -53,7 +63,7 @@ def show_project(*, name: str | None, output: str, query: str | None, endpoint: 
 
 @project.command("set", short_help="Change a project's settings.")
 @click.argument("name", required=False)
-@setting_options
+@setting_options()
 @click.option(
     "--running",
     type=click.Choice(["keep", "stop"]),

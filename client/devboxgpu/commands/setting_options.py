@@ -1,9 +1,10 @@
-"""The options of `project set`, each with the setting that it is about."""
+"""The options of `project set` and `project replay`, each with the setting that it is about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
@@ -121,12 +122,17 @@ COMPOSED = (
 )
 
 
-def setting_options(function: Decorated) -> Decorated:
-    """An option for every setting that has one; all absent by default."""
-    plain = (
-        click.option(one.option, one.parameter, type=one.type, metavar=one.metavar, default=None, help=one.help)
-        for one in reversed(PLAIN)
-    )
-    for option in (*reversed(COMPOSED), *plain):
-        function = option(function)
-    return function
+def setting_options(aliases: Mapping[str, str] = MappingProxyType({})) -> Callable[[Decorated], Decorated]:
+    """An option for every setting that has one; all absent by default. `aliases`: second names of some of them."""
+
+    def decorate(function: Decorated) -> Decorated:
+        for option in (*reversed(COMPOSED), *(_option(one, aliases) for one in reversed(PLAIN))):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _option(one: Plain, aliases: Mapping[str, str]) -> Callable[[Decorated], Decorated]:
+    names = (one.option, *([aliases[one.option]] if one.option in aliases else []))
+    return click.option(*names, one.parameter, type=one.type, metavar=one.metavar, default=None, help=one.help)
