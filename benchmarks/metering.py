@@ -97,8 +97,16 @@ async def play(folder: Path, count: int, lasts: timedelta) -> tuple[list[Billed]
         one.keeps_house_every_s = 1800.0
         await come_and_go(one, count, lasts)
         one.check_nothing_left()
-        rows = one.tables.rows("core", "s-", SessionRow)
+        rows = every_session(one)
         return [beside_truth(row, azure) for row in rows], await sums_of(one, rows)
+
+
+def every_session(one: Plane) -> list[SessionRow]:
+    """Return the sessions that live and those that sweeps have moved to the history."""
+    past = one.tables.scan_all("history", ("", "~"), SessionRow)
+    live = one.tables.rows("core", "s-", SessionRow)
+    found = {stored.row.session: stored.row for partition, stored in past if not partition.endswith("~shells")}
+    return list({**found, **{row.session: row for row in live}}.values())
 
 
 def watched(one: Plane) -> WatchedAzure:

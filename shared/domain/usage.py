@@ -17,6 +17,10 @@ USAGE_KEYS = ("2", "{")
 """The first key and the key after the last of a partition: keys begin with a session id."""
 
 
+NOT_SAID = date.min
+"""The day of a row that says none: the first rows left it to their partition."""
+
+
 class UsageRow(Row, frozen=True, kw_only=True):
     """`usage`: what one session used on one UTC day at one place. No cost where its price was not known: never a guess.
 
@@ -28,7 +32,7 @@ class UsageRow(Row, frozen=True, kw_only=True):
     user: UserId
     gpu_type: GpuType
     region: str | None
-    day: date
+    day: date = NOT_SAID
     seconds: int
     cost: Decimal | None = None
     currency: str | None = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 
+import msgspec
+
 from shared.domain.names import ProjectId
-from shared.domain.usage import USAGE_KEYS, UsageRow, up_to_now, usage_partition
+from shared.domain.usage import NOT_SAID, USAGE_KEYS, UsageRow, up_to_now, usage_partition
 from shared.ports.sessions import Sessions
 from shared.ports.tables import Tables
 
@@ -20,10 +22,14 @@ def stored_usage(tables: Tables, project: ProjectId, first: date, last: date) ->
 
     def rows_of(day: date) -> list[tuple[str, UsageRow]]:
         found = tables.scan("usage", usage_partition(project, day), USAGE_KEYS, UsageRow)
-        return [(stored.key, stored.row) for stored in found]
+        return [(stored.key, _of_day(stored.row, day)) for stored in found]
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="usage") as pool:
         return [pair for rows in pool.map(rows_of, days) for pair in rows]
+
+
+def _of_day(row: UsageRow, day: date) -> UsageRow:
+    return msgspec.structs.replace(row, day=day) if row.day == NOT_SAID else row
 
 
 def usage_up_to_now(sessions: Sessions, project: ProjectId, first: date, last: date, now: datetime) -> list[UsageRow]:

@@ -149,6 +149,21 @@ def test_settling_wins_over_an_estimate_that_is_written_at_the_same_time(tmp_pat
     played(tmp_path, story)
 
 
+def test_a_row_of_before_that_left_its_day_to_its_partition_is_read(tmp_path):
+    async def story(one: Plane):
+        (session,) = month_of(1)
+        book_usage(one.tables, [session], session.ended_at)
+        whole = await usage_of(one, "carol", **OCTOBER, interval="day")
+        for columns, _ in one.tables._rows.values():
+            if "seconds" in columns:
+                del columns["day"]
+
+        assert await usage_of(one, "carol", **OCTOBER, interval="day") == whole
+        assert book_usage(one.tables, [session], session.ended_at) == 0
+
+    played(tmp_path, story)
+
+
 def test_many_sessions_are_booked_by_the_day_and_not_one_by_one(tmp_path):
     async def story(one: Plane):
         began = MONTH + timedelta(hours=9)
