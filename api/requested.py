@@ -17,6 +17,7 @@ from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports import ids
 from shared.ports.environments import EnvironmentUnknown
+from shared.ports.telemetry import current_trace
 
 
 def settings_that_hold(call: Call) -> GpuSettings:
@@ -58,6 +59,7 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         environments=places,
         created_at=now,
         booked_at=now,
+        trace=str(trace) if (trace := current_trace()) else None,
         shells=[call.shell],
         session_name=request.session_name,
         labels={**settings.labels, **request.labels},

@@ -9,6 +9,8 @@ from datetime import timedelta
 
 import msgspec
 
+from shared.ports.telemetry import Exporter
+
 
 class BadSettings(Exception):
     """The app cannot start: its settings are missing or wrong. The text lists every fault."""
@@ -39,6 +41,8 @@ class AppSettings:
     platform_name: str
     identity_client_id: str | None
     pull_identity: str | None
+    telemetry: Exporter
+    telemetry_connection: str | None
     lease: timedelta
     renew_after: timedelta
     window: timedelta
@@ -76,6 +80,9 @@ _NUMBERS = {
     "DEVBOXGPU_EVENT_LIFETIME_HOURS": (24.0, 0.001, 720.0),
 }
 
+MONITOR_CONNECTION = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+"""The platform's own name for where Application Insights is; the functions host reads it too."""
+
 
 def from_environment() -> AppSettings:
     """Return the settings of this process; raise BadSettings that names all faults."""
@@ -89,6 +96,7 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         faults.append("DEVBOXGPU_TABLES_ENDPOINT is not set: the table endpoint of the app's storage account")
     numbers = {name: _number(environ, name, faults) for name in _NUMBERS}
     environments = _environments(environ.get("DEVBOXGPU_ENVIRONMENTS") or "{}", faults)
+    telemetry = _exporter(environ, faults)
     if faults:
         raise BadSettings("; ".join(faults))
     arm_endpoint = environ.get("DEVBOXGPU_ARM_ENDPOINT") or "https://management.azure.com"
@@ -114,6 +122,8 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         platform_name=environ.get("DEVBOXGPU_PLATFORM_NAME") or "devboxgpu",
         identity_client_id=environ.get("AZURE_CLIENT_ID") or None,
         pull_identity=environ.get("DEVBOXGPU_PULL_IDENTITY") or None,
+        telemetry=telemetry,
+        telemetry_connection=environ.get(MONITOR_CONNECTION) or None,
         lease=timedelta(seconds=numbers["DEVBOXGPU_LEASE_SECONDS"]),
         renew_after=timedelta(seconds=numbers["DEVBOXGPU_RENEW_SECONDS"]),
         window=timedelta(seconds=numbers["DEVBOXGPU_WINDOW_SECONDS"]),
@@ -126,6 +136,18 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         retention=timedelta(hours=numbers["DEVBOXGPU_RETENTION_HOURS"]),
         event_lifetime=timedelta(hours=numbers["DEVBOXGPU_EVENT_LIFETIME_HOURS"]),
     )
+
+
+def _exporter(environ: Mapping[str, str], faults: list[str]) -> Exporter:
+    text = environ.get("DEVBOXGPU_TELEMETRY") or Exporter.NONE
+    if text not in set(Exporter):
+        faults.append(f"DEVBOXGPU_TELEMETRY must be {', '.join(Exporter)}; it is '{text}'")
+        return Exporter.NONE
+    if text == Exporter.AZURE_MONITOR and not environ.get(MONITOR_CONNECTION):
+        faults.append(
+            f"{MONITOR_CONNECTION} is not set: DEVBOXGPU_TELEMETRY={text} needs Application Insights' address"
+        )
+    return Exporter(text)
 
 
 def _number(environ: Mapping[str, str], name: str, faults: list[str]) -> float:

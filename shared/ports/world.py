@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from azure.core.credentials import TokenCredential
 
@@ -27,7 +28,11 @@ from shared.ports.pace import Pace
 from shared.ports.prices import Prices
 from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
+from shared.ports.telemetry import Exporter, NoTelemetry, Telemetry
 from shared.ports.tokens import Tokens
+
+if TYPE_CHECKING:
+    from shared.ports.queued_telemetry import Sink
 
 SWEEP_CHECK_EVERY = timedelta(seconds=150)
 """How often a process looks, on the occasion of a call, whether the sweep is overdue: half of its usual slot."""
@@ -49,6 +54,9 @@ class World:
     now: Callable[[], datetime]
     memory: CapacityMemory
     actual_cost: ActualCost | None = None  # no scope is set to ask for: nothing is reconciled
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
+    lines_told: set[ProjectId] = field(default_factory=set)
+    """Projects whose line was told of when it was last counted: one that has emptied is told as 0."""
     sweep_check: Pace = field(default_factory=lambda: Pace(SWEEP_CHECK_EVERY))
 
     def environment_of(self, session: SessionRow) -> str:
@@ -130,6 +138,7 @@ def world() -> World:
         topic=_topic(settings, credential),
         now=utc_now,
         actual_cost=_actual_cost(settings, credential, sessions),
+        telemetry=_telemetry(settings, credential),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
             audience=settings.token_audience,
@@ -148,6 +157,20 @@ def _actual_cost(settings: AppSettings, credential: TokenCredential, sessions: S
         scope=settings.cost_scope,
         project_of=sessions.project_of,
     )
+
+
+def _telemetry(settings: AppSettings, credential: TokenCredential) -> Telemetry:
+    if settings.telemetry is Exporter.NONE:
+        return NoTelemetry()
+    from shared.ports.queued_telemetry import QueuedTelemetry
+
+    return QueuedTelemetry(lambda: _sink(settings, credential))
+
+
+def _sink(settings: AppSettings, credential: TokenCredential) -> Sink:
+    from shared.ports.otel import make_sink  # in the thread that exports: some tenths of a second
+
+    return make_sink(settings.telemetry, settings.platform_name, settings.telemetry_connection, credential)
 
 
 def _topic(settings: AppSettings, credential: TokenCredential) -> EventTopic:

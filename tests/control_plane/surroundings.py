@@ -30,6 +30,7 @@ from tests.control_plane.fakes import (
     FakeGovernance,
     FakePrices,
     FakeTopic,
+    KeptTelemetry,
     MemoryTables,
     NamedTokens,
 )
@@ -96,6 +97,7 @@ class Surroundings:
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
         self.governance, self.environments = FakeGovernance(), FakeEnvironments()
         self.actual_cost = FakeActualCost()
+        self.telemetry = KeptTelemetry()
         self.highest_cap = 0
         self._settings = parse({**ENVIRONMENT, **settings})
         self.start_process()
@@ -116,6 +118,7 @@ class Surroundings:
             tokens=NamedTokens(),
             now=self.now,
             actual_cost=self.actual_cost,
+            telemetry=self.telemetry,
         )
 
     def over(self, tables: MemoryTables) -> None:
