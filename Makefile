@@ -6,7 +6,7 @@ PATHS := function_app.py api activities orchestrators shared client localcloud s
 APP ?= .
 PORT ?= 7071
 
-.PHONY: shell test env up down status check format lock clean bench host conformance
+.PHONY: shell test env up down status check format lock clean bench host conformance fuzz openapi
 
 shell: env
 	@$(RUN) -m localcloud up --quiet && $(RUN) -m localcloud shell
@@ -50,6 +50,14 @@ conformance: env
 
 bench: env
 	@$(RUN) -m benchmarks
+
+# Send thousands of requests made from the API's document to a running host; some minutes. CASES=150 SEED=1
+fuzz: env
+	@$(RUN) -m scripts.fuzz
+
+# The API's document as a file, for clients that are generated.
+openapi: env
+	@$(RUN) -m scripts.openapi
 
 clean:
 	@if [ -x $(RUN) ]; then $(RUN) -m localcloud down --quiet || true; fi
