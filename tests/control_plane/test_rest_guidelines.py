@@ -117,7 +117,7 @@ def test_items_of_a_list_carry_their_etags_and_a_long_list_is_read_to_its_end_by
         _, shells, _ = await one.call("alice", "ListShells")
         assert len(shells["value"]) == 5
         for item in shells["value"]:
-            _, _, headers = await one.call("alice", "GetShell", shell=item["shell"])
+            _, _, headers = await one.call("alice", "GetShell", shell=item["id"])
             assert item["etag"] == headers["etag"]
 
     played_exactly(story)
