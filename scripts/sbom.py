@@ -79,14 +79,12 @@ def licence_of(name: str) -> str:
 
 
 def licence_in(package: Distribution) -> str:
-    metadata = package.metadata
-    if expression := metadata.get("License-Expression"):
+    told = package.metadata.json
+    if expression := str(told.get("license_expression") or ""):
         return expression
-    marks = [mark.rpartition(" :: ")[2] for mark in metadata.get_all("Classifier", []) if mark.startswith("License")]
-    told = [mark for mark in marks if mark != "OSI Approved"] or [
-        (metadata.get("License") or "unknown").splitlines()[0]
-    ]
-    return " AND ".join(dict.fromkeys(SPELLINGS.get(one, one) for one in told))
+    marks = [mark.rpartition(" :: ")[2] for mark in told.get("classifier", []) if mark.startswith("License")]
+    named = [mark for mark in marks if mark != "OSI Approved"] or str(told.get("license") or "unknown").splitlines()[:1]
+    return " AND ".join(dict.fromkeys(SPELLINGS.get(one, one) for one in named))
 
 
 def may_be_used(licence: str) -> bool:
@@ -116,7 +114,7 @@ def licence_page(packages: list[tuple[str, str]], licences: dict[str, str]) -> s
 
 def bill_of_materials(licences: dict[str, str]) -> dict[str, Any]:
     """Return the CycloneDX document that cyclonedx-py makes of the lock, with hashes, and with licences put in."""
-    program = Path(sys.executable).with_name("cyclonedx-py")
+    program = str(Path(sys.executable).with_name("cyclonedx-py"))
     words = [program, "requirements", LOCK.name, "--output-reproducible", "--of", "JSON", "--sv", "1.6"]
     told = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     document: dict[str, Any] = json.loads(told)
