@@ -60,17 +60,19 @@ class EntraTokens:
         return self._of(claims)
 
     def _of(self, claims: dict[str, Any]) -> Caller:
-        if claims["tid"] not in self._tenants:
+        tenant, roles = claims["tid"], claims.get("roles") or []
+        if not isinstance(tenant, str) or tenant not in self._tenants:
             raise TokenRefused("the token is of another tenant")
         if claims.get("ver") != "2.0":
             raise TokenRefused("the token is not a version 2.0 access token")
         user = user_id(str(claims["oid"]))
         if user is None or not claims.get("scp"):
             raise TokenRefused("the token is not a user's access token for this API")
-        roles = claims.get("roles") or []
+        if not isinstance(roles, list):
+            raise TokenRefused("the token's roles are no list")
         return Caller(
             user=user,
-            tenant=claims["tid"],
+            tenant=tenant,
             name=str(claims.get("preferred_username") or claims.get("name") or user),
             roles=frozenset(str(role) for role in roles),
         )
