@@ -15,6 +15,7 @@ import msgspec
 from shared.domain import names
 from shared.domain.delivery import is_given_up, next_try, round_of
 from shared.domain.events import PUBLISHED, EventType
+from shared.domain.measures import measures_of_entry
 from shared.domain.names import ProjectId
 from shared.domain.records import OutboxRow
 from shared.ports.event_topic import EventRefused, TopicUnavailable
@@ -57,7 +58,9 @@ def _waiting(world: World, project: ProjectId | None) -> list[Entry]:
 def _audit(world: World, entries: Iterable[Entry]) -> None:
     """Insert the audit rows under the outbox rows' own keys: a second time finds the first. It waits for no topic."""
     for partition, group in groupby(entries, key=_day):
-        _commit(world, "audit", partition, [Insert(stored.key, stored.row) for _, stored in group])
+        rows = {stored.key: stored.row for _, stored in group}
+        new = _commit(world, "audit", partition, [Insert(key, row) for key, row in rows.items()])
+        world.telemetry.measure(one for change in new for one in measures_of_entry(rows[change.key]))
 
 
 def _day(entry: Entry) -> str:
@@ -71,7 +74,7 @@ def _remove(world: World, entries: Iterable[Entry]) -> int:
 def _change(world: World, entries: Iterable[Entry], change: Callable[[Stored[OutboxRow]], Change]) -> int:
     """Change entries that come sorted by project; return how many were still as they were read."""
     return sum(
-        _commit(world, CORE, project, [change(stored) for _, stored in group])
+        len(_commit(world, CORE, project, [change(stored) for _, stored in group]))
         for project, group in groupby(entries, key=lambda entry: entry[0])
     )
 
@@ -134,13 +137,13 @@ def _give_up(world: World, project: ProjectId, stored: Stored[OutboxRow]) -> Non
         )
 
 
-def _commit(world: World, table: str, partition: str, changes: Sequence[Change]) -> int:
-    """Commit in as few transactions as may be, or one by one where some were done before; return how many were done."""
-    tables, done = world.sessions.tables, 0
+def _commit(world: World, table: str, partition: str, changes: Sequence[Change]) -> list[Change]:
+    """Commit in as few transactions as may be, or one by one where some were done before; return what was done."""
+    tables, done = world.sessions.tables, list[Change]()
     for start in range(0, len(changes), LARGEST_TRANSACTION):
         part = changes[start : start + LARGEST_TRANSACTION]
         if tables.commit(table, partition, part):
-            done += len(part)
+            done += part
         else:
-            done += sum(tables.commit(table, partition, [change]) for change in part)
+            done += [change for change in part if tables.commit(table, partition, [change])]
     return done

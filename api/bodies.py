@@ -46,7 +46,7 @@ def body_of(operation: Operation, request: func.HttpRequest) -> Any:
         raise Refused(
             400, ErrorCode.INVALID_REQUEST, f"The body is not valid: {text}{where}.", target=target
         ) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter for bytes in a text that are no UTF-8
         raise Refused(400, ErrorCode.INVALID_REQUEST, f"The body is not JSON: {error}.") from error
 
 

@@ -85,7 +85,7 @@ def _ask(call: Call, session: SessionRow, shell: ShellRow, guards: tuple[Change,
     if row.ended_at is not None:
         into_history(call.world.sessions.tables, row, row.ended_at)
         return _opened(call, 201, _told(shell, row), row)
-    drive = Drive(project=row.project, session=row.session, epoch=row.epoch, state=row.state)
+    drive = Drive(project=row.project, session=row.session, epoch=row.epoch, state=row.state, trace=row.trace)
     return _opened(call, 201, _told(shell, row), row, start=drive)
 
 

@@ -18,6 +18,7 @@ from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports import ids
 from shared.ports.environments import EnvironmentUnknown
+from shared.ports.telemetry import current_trace
 
 LONGEST_NAME = 200
 """Characters of a user's display name, which others are shown."""
@@ -62,6 +63,7 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         environments=places,
         created_at=now,
         booked_at=now,
+        trace=str(trace) if (trace := current_trace()) else None,
         shells=[call.shell],
         session_name=request.session_name,
         labels={**settings.labels, **request.labels},

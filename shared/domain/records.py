@@ -145,6 +145,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     registry: str | None = None
     pull_identity: str | None = None
     asked: Asked | None = None  # None in rows of older versions: what was asked is not told from the defaults
+    trace: str | None = None  # the `traceparent` of the request that opened it: later drivers go on in its trace
     # in line
     waits: bool = False  # it would rather wait than be refused
     wait_until: datetime | None = None

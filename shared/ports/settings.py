@@ -13,6 +13,7 @@ import msgspec
 from shared.domain.names import ProjectId, project_id, user_id
 from shared.ports.credentials import LOOPBACK
 from shared.ports.entra_groups import ProjectGroups
+from shared.ports.telemetry import Exporter
 
 
 class BadSettings(Exception):
@@ -47,6 +48,8 @@ class AppSettings:
     platform_name: str
     identity_client_id: str | None
     pull_identity: str | None
+    telemetry: Exporter
+    telemetry_connection: str | None
     lease: timedelta
     renew_after: timedelta
     window: timedelta
@@ -95,6 +98,9 @@ _NUMBERS = {
     "DEVBOXGPU_SHELLS_PER_USER": (200.0, 1.0, 1000.0),
 }
 
+MONITOR_CONNECTION = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+"""The platform's own name for where Application Insights is; the functions host reads it too."""
+
 
 def from_environment() -> AppSettings:
     """Return the settings of this process; raise BadSettings that names all faults."""
@@ -113,6 +119,7 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
     wants_platform = _flag(environ, "DEVBOXGPU_TRUST_PLATFORM_SIGN_IN", faults)
     numbers = {name: _number(environ, name, faults) for name in _NUMBERS}
     environments = _environments(environ.get("DEVBOXGPU_ENVIRONMENTS") or "{}", faults)
+    telemetry = _exporter(environ, faults)
     if faults:
         raise BadSettings("; ".join(faults))
     arm_endpoint = environ.get("DEVBOXGPU_ARM_ENDPOINT") or "https://management.azure.com"
@@ -141,6 +148,8 @@ def parse(environ: Mapping[str, str]) -> AppSettings:
         platform_name=environ.get("DEVBOXGPU_PLATFORM_NAME") or "devboxgpu",
         identity_client_id=environ.get("AZURE_CLIENT_ID") or None,
         pull_identity=environ.get("DEVBOXGPU_PULL_IDENTITY") or None,
+        telemetry=telemetry,
+        telemetry_connection=environ.get(MONITOR_CONNECTION) or None,
         lease=timedelta(seconds=numbers["DEVBOXGPU_LEASE_SECONDS"]),
         renew_after=timedelta(seconds=numbers["DEVBOXGPU_RENEW_SECONDS"]),
         window=timedelta(seconds=numbers["DEVBOXGPU_WINDOW_SECONDS"]),
@@ -203,6 +212,18 @@ def _source_header(environ: Mapping[str, str]) -> str | None:
     """
     usual = "x-forwarded-for" if environ.get("WEBSITE_SITE_NAME") else ""
     return environ.get("DEVBOXGPU_SOURCE_HEADER", usual).strip().lower() or None
+
+
+def _exporter(environ: Mapping[str, str], faults: list[str]) -> Exporter:
+    text = environ.get("DEVBOXGPU_TELEMETRY") or Exporter.NONE
+    if text not in set(Exporter):
+        faults.append(f"DEVBOXGPU_TELEMETRY must be {', '.join(Exporter)}; it is '{text}'")
+        return Exporter.NONE
+    if text == Exporter.AZURE_MONITOR and not environ.get(MONITOR_CONNECTION):
+        faults.append(
+            f"{MONITOR_CONNECTION} is not set: DEVBOXGPU_TELEMETRY={text} needs Application Insights' address"
+        )
+    return Exporter(text)
 
 
 def _number(environ: Mapping[str, str], name: str, faults: list[str]) -> float:

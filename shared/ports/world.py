@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from azure.core.credentials import TokenCredential
 
@@ -28,8 +29,12 @@ from shared.ports.prices import Prices
 from shared.ports.refusals import Refusals
 from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
+from shared.ports.telemetry import Exporter, NoTelemetry, Telemetry
 from shared.ports.throttle import Throttle
 from shared.ports.tokens import Tokens
+
+if TYPE_CHECKING:
+    from shared.ports.queued_telemetry import Sink
 
 SWEEP_CHECK_EVERY = timedelta(seconds=150)
 """How often a process looks, on the occasion of a call, whether the sweep is overdue: half of its usual slot."""
@@ -53,6 +58,9 @@ class World:
     actual_cost: ActualCost | None = None  # no scope is set to ask for: nothing is reconciled
     throttle: Throttle = field(default_factory=Throttle)
     refusals: Refusals = field(default_factory=Refusals)
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
+    lines_told: set[ProjectId] = field(default_factory=set)
+    """Projects whose line was told of when it was last counted: one that has emptied is told as 0."""
     sweep_check: Pace = field(default_factory=lambda: Pace(SWEEP_CHECK_EVERY))
 
     def environment_of(self, session: SessionRow) -> str:
@@ -134,6 +142,7 @@ def world() -> World:
         topic=_topic(settings, credential),
         now=utc_now,
         actual_cost=_actual_cost(settings, credential, sessions),
+        telemetry=_telemetry(settings, credential),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
             audiences=settings.token_audiences,
@@ -170,6 +179,20 @@ def _actual_cost(settings: AppSettings, credential: TokenCredential, sessions: S
         scope=settings.cost_scope,
         project_of=sessions.project_of,
     )
+
+
+def _telemetry(settings: AppSettings, credential: TokenCredential) -> Telemetry:
+    if settings.telemetry is Exporter.NONE:
+        return NoTelemetry()
+    from shared.ports.queued_telemetry import QueuedTelemetry
+
+    return QueuedTelemetry(lambda: _sink(settings, credential))
+
+
+def _sink(settings: AppSettings, credential: TokenCredential) -> Sink:
+    from shared.ports.otel import make_sink  # in the thread that exports: some tenths of a second
+
+    return make_sink(settings.telemetry, settings.platform_name, settings.telemetry_connection, credential)
 
 
 def _topic(settings: AppSettings, credential: TokenCredential) -> EventTopic:

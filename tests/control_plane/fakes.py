@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ import msgspec
 
 from shared.domain.access import Caller
 from shared.domain.governance import Governance
+from shared.domain.measures import Measure, Metric
 from shared.domain.names import ProjectId, SessionId, UserId
 from shared.domain.pricing import GpuType, PriceSource, Rate
 from shared.domain.provisioning import AppCondition, AppSeen, Failure
@@ -39,6 +40,7 @@ from shared.ports.event_topic import EventRefused, TopicUnavailable
 from shared.ports.governance import GovernanceUnknown
 from shared.ports.rows import from_entity, to_entity
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Update
+from shared.ports.telemetry import Span
 from shared.ports.tokens import TokenRefused
 
 USERS = {
@@ -407,6 +409,27 @@ class FakeTopic:
         if any(self.refuses(row) for _, _, row in events):
             raise EventRefused("400")
         self.published += [(project, event_id, msgspec.structs.replace(row)) for project, event_id, row in events]
+
+
+class KeptTelemetry:
+    """Telemetry that stays here, for tests to look at."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.measures: list[Measure] = []
+
+    def span(self, span: Span) -> None:
+        self.spans.append(span)
+
+    def measure(self, measures: Iterable[Measure]) -> None:
+        self.measures += measures
+
+    def sum_of(self, metric: Metric, **words: str) -> float:
+        """Return what was added up, or last stood, under these words (a metric's other words are left open)."""
+        found = [
+            one.value for one in self.measures if one.metric is metric and words.items() <= dict(one.words).items()
+        ]
+        return found[-1] if metric in (Metric.SESSIONS, Metric.LINE_LENGTH) else sum(found)
 
 
 class NamedTokens:

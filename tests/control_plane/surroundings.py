@@ -30,6 +30,7 @@ from tests.control_plane.fakes import (
     FakeGovernance,
     FakePrices,
     FakeTopic,
+    KeptTelemetry,
     MemoryTables,
     NamedTokens,
 )
@@ -100,6 +101,7 @@ class Surroundings:
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
         self.governance, self.environments = FakeGovernance(), FakeEnvironments()
         self.actual_cost = FakeActualCost()
+        self.telemetry = KeptTelemetry()
         self.highest_cap = 0
         self._settings = parse({**ENVIRONMENT, **settings})
         self.start_process()
@@ -120,6 +122,7 @@ class Surroundings:
             tokens=NamedTokens(),
             now=self.now,
             actual_cost=self.actual_cost,
+            telemetry=self.telemetry,
         )
 
     def over(self, tables: MemoryTables) -> None:
