@@ -16,6 +16,7 @@ import msgspec
 from azure.functions.eventgrid import EventGridEventInConverter
 from azure.functions.meta import Datum
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt import PyJWK
 from jwt.algorithms import RSAAlgorithm
 from jwt.api_jws import PyJWS
 from websockets.exceptions import ConnectionClosedOK
@@ -34,6 +35,7 @@ from shared.ports.gpu_probe import _read_all, verdict
 from shared.ports.inbound_events import read_event, take_any_time
 from shared.ports.price_pages import PricesUnknown, read_page
 from shared.ports.settings import BadSettings, parse
+from shared.ports.signing_keys import SigningKeys
 from shared.ports.system_log import newest_troubles
 from shared.ports.tokens import EntraTokens, KeysUnavailable, TokenRefused
 from tests.control_plane.fakes import MemoryTables
@@ -51,10 +53,14 @@ def key() -> rsa.RSAPrivateKey:
 @cache
 def tokens() -> EntraTokens:
     """Return the app's own validator, with an issuer whose keys are at hand."""
-    one = EntraTokens(issuer="issuer", audience="audience", jwks_url="http://127.0.0.1:1/", tenants=frozenset({"t"}))
     public = json.loads(RSAAlgorithm.to_jwk(key().public_key()))
-    one._keys.fetch_data = lambda: {"keys": [{**public, "kid": KEY_ID, "use": "sig", "alg": "RS256"}]}
-    return one
+    known = PyJWK({**public, "kid": KEY_ID, "use": "sig", "alg": "RS256"})
+    return EntraTokens(
+        issuer="issuer",
+        audiences=frozenset({"audience"}),
+        tenants=frozenset({"t"}),
+        keys=SigningKeys(lambda: {KEY_ID: known}),
+    )
 
 
 @cache
