@@ -358,7 +358,7 @@ def test_an_audit_that_is_intact_is_said_so_with_the_seal_to_note(terminal: Term
 
     done = terminal.run("project", "activity", "--verify", "--since", "2026-11-14", "--expect", "7:" + "ab" * 32)
 
-    assert (done.returncode, done.stderr) == (0, b"devboxgpu: nothing does not fit\n")
+    assert (done.returncode, done.stderr) == (0, b"devboxgpu: nothing was altered, removed or added\n")
     assert done.stdout.decode().splitlines() == [
         "Intact from 2026-11-14 to 2026-11-21: 41 entries sealed, 3 not sealed yet",
         f"Newest seal, to be noted elsewhere and given to --expect: 7:{'ab' * 32}",
