@@ -15,7 +15,13 @@ def show_verification(told: Json, output: str, query: str | None) -> int:
     if output == "json" or query is not None:
         show(told, output, query)
     else:
-        show(items_of(told, "findings"), output, None, columns=FINDING_COLUMNS, empty="nothing was altered, removed or added")
+        show(
+            items_of(told, "findings"),
+            output,
+            None,
+            columns=FINDING_COLUMNS,
+            empty="nothing was altered, removed or added",
+        )
         if output == "table":
             click.echo(printable(_sum(told, intact=intact)))
             click.echo(printable(_head(told)))
