@@ -6,7 +6,7 @@ PATHS := function_app.py api activities orchestrators shared client localcloud s
 APP ?= .
 PORT ?= 7071
 
-.PHONY: shell test env up down status check format lock clean bench host conformance
+.PHONY: shell test env up down status check format lock clean bench host conformance fuzz openapi sbom
 
 shell: env
 	@$(RUN) -m localcloud up --quiet && $(RUN) -m localcloud shell
@@ -32,6 +32,7 @@ check: env
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports >/tmp/devboxgpu-imports.$$$$ 2>&1 || { cat /tmp/devboxgpu-imports.$$$$; exit 1; }; rm -f /tmp/devboxgpu-imports.$$$$
 	@$(RUN) -m scripts.contracts
+	@$(RUN) -m scripts.secrets_scan
 
 format: env
 	@$(RUN) -m ruff format --quiet $(PATHS)
@@ -50,6 +51,18 @@ conformance: env
 
 bench: env
 	@$(RUN) -m benchmarks
+
+# Send thousands of requests made from the API's document to a running host; some minutes. CASES=150 SEED=1
+fuzz: env
+	@$(RUN) -m scripts.fuzz
+
+# What the deployed app is made of: build/sbom.json (CycloneDX) and docs/licences.md. After `make lock`.
+sbom: env
+	@$(RUN) -m scripts.sbom
+
+# The API's document as a file, for clients that are generated.
+openapi: env
+	@$(RUN) -m scripts.openapi
 
 clean:
 	@if [ -x $(RUN) ]; then $(RUN) -m localcloud down --quiet || true; fi

@@ -27,6 +27,7 @@ from activities import (
     sweeping,
     waiting,
 )
+from activities.traced import traced, traced_driving
 from api import bridge
 from api.operations import OPERATIONS, Operation
 from orchestrators.session import drive_session
@@ -62,9 +63,10 @@ def operation(entry: Operation) -> None:
 
 def activity(step: Step | SweepStep, body: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
     """Register a step, handing it the ports at call time."""
+    steps_body = traced(step, body)
 
     def run(order: dict) -> dict:  # type: ignore[type-arg]  # the worker reads plain annotations only
-        return body(order, world())
+        return steps_body(order, world())
 
     run.__name__ = step.value
     app.function_name(step.value)(app.activity_trigger(input_name="order", activity=step.value)(run))
@@ -72,9 +74,10 @@ def activity(step: Step | SweepStep, body: Callable[[dict[str, Any], Any], dict[
 
 def driving_activity(step: Step | SweepStep, body: Callable[..., Awaitable[dict[str, Any]]]) -> None:
     """Register a step that asks the engine itself: it starts, wakes or looks for drivers."""
+    steps_body = traced_driving(step, body)
 
     async def run(order: dict, client: str) -> dict:  # type: ignore[type-arg]
-        return await body(order, world(), DurableDrivers(client))
+        return await steps_body(order, world(), DurableDrivers(client))
 
     run.__name__ = step.value
     bound = app.durable_client_input(client_name="client")(run)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from shared.domain.events import EventType, session_facts
+from shared.domain.events import Actor, EventType, session_facts
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import EndReason
 from shared.ports.outgoing import new_wake, outbox_entry
@@ -25,7 +25,7 @@ class Closed:
 
 
 def close(
-    world: World, stored: Stored[ShellRow], session: Stored[SessionRow], actor: str, *, because: str | None = None
+    world: World, stored: Stored[ShellRow], session: Stored[SessionRow], actor: Actor, *, because: str | None = None
 ) -> Closed | None:
     """Close an open shell; None where a row has changed meanwhile. `because` goes to the audit.
 
@@ -34,7 +34,7 @@ def close(
     now = world.now()
     shell = msgspec.structs.replace(stored.row, closed_at=now)
     others = other_open_shells(world, shell, session.row)
-    row = session.row if others else _told_to_stop(session.row, actor)
+    row = session.row if others else _told_to_stop(session.row, actor.id)
     facts = {**session_facts(row), "shell": shell.shell, "openShells": others}
     if because is not None:
         facts["because"] = because

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from activities.closing import Closed, close
 from activities.waking import raise_wake, wake_session
-from shared.domain.events import EventType
+from shared.domain.events import Actor, EventType
 from shared.domain.inbound import DevBoxGone, Event, Malformed, ResourceChanged, meaning, seen_key, shown
 from shared.domain.records import ShellRow
 from shared.domain.states import SessionState
@@ -26,7 +26,7 @@ from shared.ports.world import World
 
 log = logging.getLogger("devboxgpu.inbound")
 
-AUTOMATION = "dev-box-automation"
+AUTOMATION = Actor("dev-box-automation")
 """The actor of what is closed because its Dev Box is gone."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -15,11 +15,14 @@ import msgspec
 from activities.handover import adopt
 from activities.promoting import promote_lines
 from activities.publishing import drain_outbox
+from activities.refusing import write_refusals
 from activities.waking import raise_wake
 from shared.domain import names
 from shared.domain.driving import Drive
+from shared.domain.measures import measures_of_fleet
 from shared.domain.names import ProjectId
 from shared.domain.records import SessionRow, WakeRow
+from shared.domain.states import SessionState
 from shared.domain.sweeping import driver_is_lost
 from shared.ports.drivers import Drivers, DriverState, DriverUnknown
 from shared.ports.sessions import CORE
@@ -38,6 +41,7 @@ async def keep_house(world: World, drivers: Drivers) -> None:
     await replace_lost_drivers(world, drivers, repeated)
     await promote_lines(world, drivers)
     await asyncio.to_thread(drain_outbox, world)
+    await asyncio.to_thread(write_refusals, world)
 
 
 async def repeat_wakes(
@@ -65,9 +69,18 @@ async def repeat_wakes(
 
 async def replace_lost_drivers(world: World, drivers: Drivers, deaf: set[str]) -> None:
     """Give every session that needs one a living driver. The engine is asked only for those overdue for a look."""
-    for row in await asyncio.to_thread(world.sessions.unsettled):
+    unsettled = await asyncio.to_thread(world.sessions.unsettled)
+    _measure_fleet(world, unsettled)
+    for row in unsettled:
         if row.session in deaf or (_is_overdue(world, row) and await has_lost_driver(world, drivers, row)):
             await replace_driver(world, drivers, row)
+
+
+def _measure_fleet(world: World, unsettled: Sequence[SessionRow]) -> None:
+    """Tell how many sessions there are and how many wait: one process in turn keeps house, so nobody tells it twice."""
+    world.telemetry.measure(measures_of_fleet(unsettled, sorted(world.lines_told)))
+    world.lines_told.clear()
+    world.lines_told.update(row.project for row in unsettled if row.state is SessionState.WAITING)
 
 
 def _is_overdue(world: World, row: SessionRow) -> bool:

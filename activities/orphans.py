@@ -29,8 +29,6 @@ log = logging.getLogger("devboxgpu.sweep")
 MOST_AT_ONCE = 10
 """Suspects that one step looks at: each may cost three calls of Azure and a step has ten seconds."""
 REMOVE_AGAIN_AFTER = timedelta(minutes=5)
-NOBODYS = ProjectId("nobodys-apps")
-"""Where the removal of an app is told whose project neither the lookup nor a tag names."""
 
 
 def remove_orphans(wire: dict[str, Any], world: World) -> dict[str, Any]:
@@ -85,7 +83,7 @@ def _owner(world: World, suspect: SuspectRow) -> ProjectId | None:
         stored = world.sessions.session(project, session) if project and session else None
         if stored is not None and not is_orphan(stored.row):
             return None
-    return known or tagged or NOBODYS
+    return known or tagged or names.NOBODYS
 
 
 def _remove(world: World, stored: Stored[SuspectRow], project: ProjectId) -> str:
@@ -118,7 +116,7 @@ def _tell(world: World, suspect: SuspectRow) -> None:
         op=sha256(suspect.app.encode()).hexdigest()[:16],
     )
     tables = world.sessions.tables
-    tables.commit(CORE, suspect.project or NOBODYS, [entry])
+    tables.commit(CORE, suspect.project or names.NOBODYS, [entry])
     if (stored := tables.read("seen", SUSPECTS, suspect.app.lower(), SuspectRow)) is not None:
         tables.commit(
             "seen", SUSPECTS, [Update(stored.key, msgspec.structs.replace(stored.row, told=True), stored.etag)]

@@ -15,6 +15,7 @@ import msgspec
 from shared.domain import names
 from shared.domain.delivery import is_given_up, next_try, round_of
 from shared.domain.events import PUBLISHED, EventType
+from shared.domain.measures import measures_of_entry
 from shared.domain.names import ProjectId
 from shared.domain.records import OutboxRow
 from shared.ports.event_topic import EventRefused, TopicUnavailable
@@ -56,8 +57,14 @@ def _waiting(world: World, project: ProjectId | None) -> list[Entry]:
 
 def _audit(world: World, entries: Iterable[Entry]) -> None:
     """Insert the audit rows under the outbox rows' own keys: a second time finds the first. It waits for no topic."""
-    for partition, group in groupby(entries, key=lambda entry: f"{entry[0]}~{entry[1].row.at:%Y%m%d}"):
-        _commit(world, "audit", partition, [Insert(stored.key, stored.row) for _, stored in group])
+    for partition, group in groupby(entries, key=_day):
+        rows = {stored.key: stored.row for _, stored in group}
+        new = _commit(world, "audit", partition, [Insert(key, row) for key, row in rows.items()])
+        world.telemetry.measure(one for change in new for one in measures_of_entry(rows[change.key]))
+
+
+def _day(entry: Entry) -> str:
+    return names.audit_partition(entry[0], entry[1].row.at)
 
 
 def _remove(world: World, entries: Iterable[Entry]) -> int:
@@ -67,7 +74,7 @@ def _remove(world: World, entries: Iterable[Entry]) -> int:
 def _change(world: World, entries: Iterable[Entry], change: Callable[[Stored[OutboxRow]], Change]) -> int:
     """Change entries that come sorted by project; return how many were still as they were read."""
     return sum(
-        _commit(world, CORE, project, [change(stored) for _, stored in group])
+        len(_commit(world, CORE, project, [change(stored) for _, stored in group]))
         for project, group in groupby(entries, key=lambda entry: entry[0])
     )
 
@@ -116,13 +123,8 @@ def _noted(stored: Stored[OutboxRow]) -> Change:
 
 
 def _give_up(world: World, project: ProjectId, stored: Stored[OutboxRow]) -> None:
-    """Mark the audit's copy as undelivered, then take the event out of the outbox: a crash in between repeats both."""
+    """Take the event out of the outbox, and tell of it in the same transaction: the audit's copy stays as it is."""
     tables, now, row = world.sessions.tables, world.now(), stored.row
-    day = f"{project}~{row.at:%Y%m%d}"
-    copy = tables.read("audit", day, stored.key, OutboxRow)
-    if copy is not None and copy.row.undelivered_at is None:
-        marked = msgspec.structs.replace(copy.row, attempts=row.attempts, undelivered_at=now)
-        tables.commit("audit", day, [Update(copy.key, marked, copy.etag)])
     facts: dict[str, object] = {"eventType": row.event_type, "event": stored.key, "attempts": row.attempts}
     told = outbox_entry(EventType.OUTBOX_DEAD_LETTERED, row.subject, facts, CONTROL_PLANE, now, seq=row.seq)
     if tables.commit(CORE, project, [Delete(stored.key, stored.etag), told]):
@@ -135,13 +137,13 @@ def _give_up(world: World, project: ProjectId, stored: Stored[OutboxRow]) -> Non
         )
 
 
-def _commit(world: World, table: str, partition: str, changes: Sequence[Change]) -> int:
-    """Commit in as few transactions as may be, or one by one where some were done before; return how many were done."""
-    tables, done = world.sessions.tables, 0
+def _commit(world: World, table: str, partition: str, changes: Sequence[Change]) -> list[Change]:
+    """Commit in as few transactions as may be, or one by one where some were done before; return what was done."""
+    tables, done = world.sessions.tables, list[Change]()
     for start in range(0, len(changes), LARGEST_TRANSACTION):
         part = changes[start : start + LARGEST_TRANSACTION]
         if tables.commit(table, partition, part):
-            done += len(part)
+            done += part
         else:
-            done += sum(tables.commit(table, partition, [change]) for change in part)
+            done += [change for change in part if tables.commit(table, partition, [change])]
     return done

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from activities.sealing import seal_audit
 from shared.domain import names
 from shared.domain.names import sweep_instance
 from shared.domain.records import LedgerRow, Row
@@ -103,6 +104,8 @@ def finish_sweep(wire: dict[str, Any], world: World) -> dict[str, Any]:
     _forget(world, [day_partition(day) for day in days_past_keeping(now, SEEN_FOR)])
     _forget(world, [dead_partition(day) for day in days_past_keeping(now, DEAD_FOR)])
     _forget(world, [listed_partition(day) for day in days_past_keeping(now, timedelta(0))])
+    for nobodys in (names.PLATFORM, names.NOBODYS):
+        seal_audit(world, nobodys)
     if last is not None and last.row.holder == sweep_instance(slot) and last.row.finished_at is None:
         done = msgspec.structs.replace(last.row, finished_at=now)
         world.sessions.tables.commit("seen", SWEEPS, [Update(last.key, done, last.etag)])

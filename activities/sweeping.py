@@ -18,6 +18,7 @@ from activities.keeping import has_lost_driver, repeat_wakes, replace_driver
 from activities.promoting import promote_line, wake_promoted
 from activities.publishing import drain_outbox
 from activities.retiring import retire
+from activities.sealing import seal_audit
 from activities.settlement import book_usage
 from shared.domain import names
 from shared.domain.admission import Book, promotions
@@ -139,6 +140,7 @@ async def sweep_books(look: Look) -> None:
     if not look.dry_run:
         await wake_promoted(look.world, look.drivers)  # a repaired ledger promotes too
         await asyncio.to_thread(drain_outbox, look.world, look.project)
+        await asyncio.to_thread(seal_audit, look.world, look.project)
 
 
 def _repair_ledger(look: Look) -> None:

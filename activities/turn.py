@@ -21,6 +21,7 @@ from shared.domain.events import EventType
 from shared.domain.lease import Deadline, deadline
 from shared.domain.ledger import Ledger
 from shared.domain.line import Waiter
+from shared.domain.measures import measures_of_move
 from shared.domain.quiet import quiet_seen
 from shared.domain.records import SessionRow, ShellRow, hold_facts, ordered_end
 from shared.domain.states import EndReason, SessionState, check_transition
@@ -157,7 +158,10 @@ def take_turn(world: World, wire: dict[str, Any], states: frozenset[SessionState
         move = body(turn) if row.state in states else turn.stay(0.0)
         if isinstance(move, LedgerMove):
             return _enter(turn, move)
-        return facts_of(move) if world.sessions.commit(order.project, _changes(turn, move)) else None
+        if not world.sessions.commit(order.project, _changes(turn, move)):
+            return None
+        _measure(turn, move)
+        return facts_of(move)
 
     return until_settled(attempt).to_wire()
 
@@ -176,7 +180,14 @@ def _enter(turn: Turn, move: LedgerMove) -> Facts | None:
         changes = _changes(turn, decided.move, ledger_facts(book))
         return Entry(decided.ledger, changes, joins=decided.joins, leaves=decided.leaves)
 
-    return facts_of(chosen[-1]) if turn.world.sessions.ledgers.enter(turn.order.project, request) else None
+    if not turn.world.sessions.ledgers.enter(turn.order.project, request):
+        return None
+    _measure(turn, chosen[-1])
+    return facts_of(chosen[-1])
+
+
+def _measure(turn: Turn, move: Move) -> None:
+    turn.world.telemetry.measure(measures_of_move(turn.session, move.session, turn.now))
 
 
 def _changes(turn: Turn, move: Move, more: dict[str, object] | None = None) -> list[Change]:

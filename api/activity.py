@@ -71,10 +71,10 @@ def _days(
     """
     first, end = between
     tables = call.world.sessions.tables
-    waiting = tables.scan(CORE, call.project, keys, OutboxRow)
+    waiting = tables.scan(CORE, call.scope, keys, OutboxRow)
     day = end.date()
     while day >= first.date():
-        audited = tables.scan("audit", names.audit_partition(call.project, day), keys, OutboxRow)
+        audited = tables.scan("audit", names.audit_partition(call.scope, day), keys, OutboxRow)
         entries = {entry.key: entry for entry in (*waiting, *audited) if entry.row.at.astimezone(UTC).date() == day}
         yield day, [entries[key] for key in sorted(entries, reverse=True)]
         day -= timedelta(days=1)
@@ -117,7 +117,8 @@ def _after(call: Call) -> tuple[datetime, str] | None:
 def _link(call: Call, following: str | None) -> str | None:
     if following is None:
         return None
-    return f"{call.base_url}/projects/{call.project}/activity?{urlencode({**call.query, 'after': following})}"
+    path = "" if call.project_or_none is None else f"/projects/{call.project}"
+    return f"{call.base_url}{path}/activity?{urlencode({**call.query, 'after': following})}"
 
 
 def _midnight(day: date) -> datetime:
@@ -127,10 +128,12 @@ def _midnight(day: date) -> datetime:
 def _view(call: Call, entry: Stored[OutboxRow]) -> ActivityView:
     row = entry.row
     return ActivityView(
-        id=f"{call.project}.{entry.key}",
+        id=f"{call.scope}.{entry.key}",
         time=row.at,
         type=row.event_type,
         actor=row.actor,
         subject=row.subject,
         data=row.data,
+        request=row.request,
+        source=row.source,
     )

@@ -24,11 +24,14 @@ def wrong(name: str, rule: str) -> Refused:
     return Refused(400, ErrorCode.INVALID_PARAMETER, f"'{name}' must be {rule}.", target=name)
 
 
-def days_asked(call: Call) -> tuple[date, date]:
-    """Return the UTC days `from` and `to`, both included: this month's up to today where they are not given."""
+def days_asked(call: Call, *, usual_first: date | None = None) -> tuple[date, date]:
+    """Return the UTC days `from` and `to`, both included.
+
+    Up to today where `to` is not given; from `usual_first`, or else the first of the last day's month, on.
+    """
     today = call.world.now().astimezone(UTC).date()
     last = _day(call, "to") or today
-    first = _day(call, "from") or last.replace(day=1)
+    first = _day(call, "from") or min(last, usual_first or last.replace(day=1))
     _check_order(first, last, timedelta(days=MOST_DAYS - 1))
     return first, last
 

@@ -6,12 +6,15 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import azure.functions as func
 
 from activities.promoting import wake_promoted
+from activities.refusal_writer import RefusalWriter
 from activities.sweep_lease import start_if_overdue
 from activities.sweep_now import sweep_now
 from activities.waking import raise_wake
@@ -19,6 +22,7 @@ from api.call import Reply
 from api.operations import Operation
 from api.serve import answer, rendered
 from api.sweeps import report_view
+from api.traced import watched
 from shared.ports.drivers import Drivers, DriverUnknown, DurableDrivers
 from shared.ports.world import World, world
 
@@ -30,27 +34,36 @@ answers come sooner; with fewer, the first of a crowd goes through while the las
 seconds at the median: 500 requests, 50 at once, answered in 2.5, 2.0, 1.8; fifty shells running after 3.2, 4.0, 5.3."""
 
 
+REFUSALS = RefusalWriter(world)
 ASIDE: set[asyncio.Task[object]] = set()
 
 
 def serve_reading(operation: Operation, request: func.HttpRequest) -> func.HttpResponse:
     """Answer a request that asks nothing of the durable engine, in a thread of the worker's."""
-    return rendered(answer(operation, request, world()), request)
+    REFUSALS.begin()
+    ports = world()
+    with watched(operation, request, ports) as request_seen:
+        return request_seen.answered(rendered(answer(operation, request, ports), request))
 
 
 async def serve_command(operation: Operation, request: func.HttpRequest, client: Any) -> func.HttpResponse:
     """Answer a request that commands. Handlers block on storage, so they run beside the worker's loop."""
+    REFUSALS.begin()
     loop = asyncio.get_running_loop()
-    reply = await loop.run_in_executor(COMMANDS, lambda: answer(operation, request, world()))
-    return await _carried_out(reply, request, DurableDrivers(client), world())
+    ports = await loop.run_in_executor(COMMANDS, world)  # made by the first call: it blocks on storage
+    with watched(operation, request, ports) as request_seen:
+        decide = partial(copy_context().run, answer, operation, request, ports)
+        reply = await loop.run_in_executor(COMMANDS, decide)
+        return request_seen.answered(await _carried_out(reply, request, DurableDrivers(client), ports))
 
 
 async def serve_with(
     operation: Operation, request: func.HttpRequest, ports: World, drivers: Drivers
 ) -> func.HttpResponse:
     """Answer one request with these ports and drivers."""
-    reply = await asyncio.to_thread(answer, operation, request, ports)
-    return await _carried_out(reply, request, drivers, ports)
+    with watched(operation, request, ports) as request_seen:
+        reply = await asyncio.to_thread(answer, operation, request, ports)
+        return request_seen.answered(await _carried_out(reply, request, drivers, ports))
 
 
 async def _carried_out(reply: Reply, request: func.HttpRequest, drivers: Drivers, ports: World) -> func.HttpResponse:

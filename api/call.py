@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,7 +11,8 @@ import msgspec
 from shared.domain.access import Caller
 from shared.domain.driving import Drive
 from shared.domain.errors import ErrorCode, Refused
-from shared.domain.names import ProjectId, SessionId, ShellId, UserId
+from shared.domain.events import Actor
+from shared.domain.names import PLATFORM, ProjectId, SessionId, ShellId, UserId
 from shared.domain.records import SessionRow
 from shared.ports.world import World
 
@@ -33,15 +34,33 @@ class Call:
     session_or_none: SessionId | None = None
     operation: str = ""
     body_or_none: Any = None
-    administers: bool = False
+    ask_administers: Callable[[], bool] = lambda: False
+    only_own: bool = False  # the directory does not answer: a member is shown what is known to be the member's own
+    request_id: str = ""
+    source: str = ""
+
+    @property
+    def administers(self) -> bool:
+        """Tell whether the caller administers the project; raise EntitlementUnknown. Ask only where it matters."""
+        return not self.only_own and self.ask_administers()
 
     @property
     def caller(self) -> Caller:
         return _given(self.caller_or_none)
 
     @property
+    def actor(self) -> Actor:
+        """The caller, as the audit names who brought a change about."""
+        return Actor(self.caller.user, self.request_id, self.source)
+
+    @property
     def project(self) -> ProjectId:
         return _given(self.project_or_none)
+
+    @property
+    def scope(self) -> ProjectId:
+        """The project in the path, or the platform where the operation is about none."""
+        return self.project_or_none or PLATFORM
 
     @property
     def user(self) -> UserId:

@@ -40,11 +40,19 @@ def _extend(call: Call, minutes: float) -> Reply | None:
         session_update(stored, row),
         *(Update(shell.key, after, shell.etag) for shell, after in zip(shells, told, strict=True)),
         new_wake(row.session, "extend", now),
-        outbox(EventType.SESSION_EXTENDED, row, call.caller.user, now, {"minutes": minutes}),
+        outbox(EventType.SESSION_EXTENDED, row, call.actor, now, _what_changed(stored.row, row, minutes)),
     ]
     if not call.world.sessions.commit(call.project, changes):
         return None
     return Reply(status=200, body=session_view(row, told, now), wake=(row,))
+
+
+def _what_changed(before: SessionRow, after: SessionRow, minutes: float) -> dict[str, object]:
+    return {"minutes": minutes, "before": _ends(before), "after": _ends(after)}
+
+
+def _ends(row: SessionRow) -> dict[str, object]:
+    return {"maxLifetimeSeconds": row.max_lifetime_s, "keepUntil": row.keep_until}
 
 
 def _refuse_what_is_ending(session: SessionRow) -> None:

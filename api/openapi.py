@@ -9,17 +9,24 @@ from typing import Any
 import msgspec
 
 from api.meta import VERSION
+from api.openapi_shared import answer_headers, refusals, request_headers, shared_components
 from api.operations import API_VERSION, OPERATIONS, Operation
 from api.wire import ErrorAnswer
 from shared.domain import names
 from shared.domain.access import Who
 
+_GUID = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _PATH_PARTS = {
     "project": {"type": "string", "pattern": "^[A-Za-z0-9-]{3,63}$", "description": names.PROJECT_RULE},
-    "user": {"type": "string", "description": names.USER_RULE},
+    "user": {"type": "string", "pattern": f"^(me|{_GUID})$", "description": names.USER_RULE},
     "shell": {"type": "string", "minLength": 8, "maxLength": 64, "description": names.SHELL_RULE},
-    "session": {"type": "string", "description": names.SESSION_RULE},
-    "operation": {"type": "string"},
+    "session": {"type": "string", "pattern": "^[a-z2-7]{26}$", "description": names.SESSION_RULE},
+    "operation": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 64,
+        "description": "the id that Operation-Location ends with",
+    },
 }
 _REASONS = {
     200: "OK",
@@ -46,6 +53,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
+            **shared_components(refs[ErrorAnswer]),
             "securitySchemes": {"entra": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -74,14 +82,17 @@ def _operation(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
         "operationId": operation.name,
         "summary": operation.summary,
         "description": f"Who: {operation.who.value}.",
-        "parameters": parts + query,
+        "parameters": parts + query + request_headers(operation),
         "responses": {
-            str(status): _answer(_REASONS[status], _schema(kind, refs), csv=operation.csv)
+            str(status): {
+                **_answer(_REASONS[status], _schema(kind, refs), csv=operation.csv),
+                "headers": answer_headers(operation, status),
+            }
             for status, kind in operation.answers.items()
         },
         "security": [] if operation.who is Who.ANYONE else [{"entra": []}],
     }
-    told["responses"]["default"] = _answer("Refused or failed", refs[ErrorAnswer])
+    told["responses"] |= refusals(operation)
     if operation.body is not None:
         media = "application/merge-patch+json" if operation.method == "PATCH" else "application/json"
         schema = refs.get(operation.body, {"type": "object"})

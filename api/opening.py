@@ -15,6 +15,7 @@ from api.monitors import FIRST_POLL_MS, OPEN, monitor_headers, operation_view
 from api.previews import preview
 from api.requested import new_shell, requested_session, settings_that_hold
 from api.sharing import Joining, join, seat_for
+from api.shell_count import check_shells
 from api.shells import session_of
 from api.views import shell_view
 from api.wire import OpenShellRequest
@@ -28,6 +29,8 @@ from shared.domain.records import SessionRow, ShellRow
 from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports.book_keeping import Entry
+from shared.ports.entitlement import EntitlementUnknown
+from shared.ports.governance import GovernanceUnknown
 from shared.ports.outgoing import ledger_facts, outbox
 from shared.ports.sessions import until_settled
 from shared.ports.tables import Change, Insert
@@ -38,9 +41,10 @@ def open_shell(call: Call) -> Reply:
     request = call.body(OpenShellRequest)
     wish = hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
     try:
+        check_shells(call)
         settings = settings_that_hold(call)
         session = requested_session(call, request, settings)
-    except Refused:
+    except (Refused, EntitlementUnknown, GovernanceUnknown):  # what is open already goes on without either
         if (known := _known(call, wish)) is not None:
             return known
         raise
@@ -81,7 +85,7 @@ def _ask(call: Call, session: SessionRow, shell: ShellRow, guards: tuple[Change,
     if row.ended_at is not None:
         into_history(call.world.sessions.tables, row, row.ended_at)
         return _opened(call, 201, _told(shell, row), row)
-    drive = Drive(project=row.project, session=row.session, epoch=row.epoch, state=row.state)
+    drive = Drive(project=row.project, session=row.session, epoch=row.epoch, state=row.state, trace=row.trace)
     return _opened(call, 201, _told(shell, row), row, start=drive)
 
 
@@ -96,8 +100,8 @@ def _stored(call: Call, asked: SessionRow, row: SessionRow, shell: ShellRow, boo
     return [
         Insert(session_key(row.session), row),
         Insert(shell_key(shell.user, shell.shell), _told(shell, row)),
-        outbox(EventType.SESSION_REQUESTED, asked, call.caller.user, asked.created_at),
-        outbox(EVENT_OF[row.state], row, call.caller.user, book.now, ledger_facts(book)),
+        outbox(EventType.SESSION_REQUESTED, asked, call.actor, asked.created_at),
+        outbox(EVENT_OF[row.state], row, call.actor, book.now, ledger_facts(book)),
     ]
 
 

@@ -23,12 +23,13 @@ from api import (
     shells,
     sweeps,
     usage,
+    verifying,
 )
 from api.call import Call, Reply
 from api.project_wire import EffectiveSettings, ExplanationView, OfferList, ProjectList, ProjectView
 from api.replay_wire import ReplayReport, ReplayRequest
 from api.sweeps import SweepReport
-from api.usage_wire import ActivityList, ReconciliationView, UsageView
+from api.usage_wire import ActivityList, ReconciliationView, UsageView, VerificationView
 from api.wire import (
     ConnectView,
     DecisionView,
@@ -58,6 +59,8 @@ class Operation:
     method: str
     route: str
     summary: str
+    cost: float = 1.0
+    """What a call draws from the rate limits: more than 1 where it reads many rows."""
     who: Who
     handler: Callable[[Call], Reply]
     answers: dict[int, Any]
@@ -155,7 +158,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: GpuSettings, 201: GpuSettings},
     ),
     Operation(
-        name="ReplayPolicy", method="POST", route="projects/{project}/replay", who=Who.ADMIN,
+        name="ReplayPolicy", cost=10, method="POST", route="projects/{project}/replay", who=Who.ADMIN,
         handler=replaying.replay_policy, summary="Tell what other settings would have made of recorded demand.",
         body=ReplayRequest, reads_body=True, answers={200: ReplayReport},
     ),
@@ -165,13 +168,13 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: OfferList},
     ),
     Operation(
-        name="GetUsage", method="GET", route=_USAGE, who=Who.MEMBER, handler=usage.get_usage,
+        name="GetUsage", cost=5, method="GET", route=_USAGE, who=Who.MEMBER, handler=usage.get_usage,
         summary="Sum up what was used and what it cost: one's own, or all for an administrator.",
         query=("from", "to", "interval", "groupBy", "user", "gpuType", "region", "label", "format"),
         csv=True, answers={200: UsageView},
     ),
     Operation(
-        name="ReconcileUsage", method="GET", route=f"{_USAGE}/reconciliation", who=Who.ADMIN,
+        name="ReconcileUsage", cost=10, method="GET", route=f"{_USAGE}/reconciliation", who=Who.ADMIN,
         handler=reconciling.reconcile_usage, summary="Hold the estimated cost of sessions against what Azure billed.",
         query=("from", "to"), answers={200: ReconciliationView},
     ),
@@ -179,6 +182,22 @@ OPERATIONS: tuple[Operation, ...] = (
         name="ListActivity", method="GET", route="projects/{project}/activity", who=Who.ADMIN,
         handler=activity.list_activity, summary="List who changed what and when, newest first.",
         query=("from", "to", "type", "actor", "session", "maxpagesize", "after"), answers={200: ActivityList},
+    ),
+    Operation(
+        name="VerifyActivity", method="GET", route="projects/{project}/activity/verification", who=Who.ADMIN, cost=20,
+        handler=verifying.verify_activity,
+        summary="Tell what was altered, removed or added in the audit after it was sealed.",
+        query=("from", "to", "expect"), answers={200: VerificationView},
+    ),
+    Operation(
+        name="ListPlatformActivity", method="GET", route="activity", who=Who.OPERATOR, handler=activity.list_activity,
+        summary="List attempts that were refused and belong to no project, newest first.",
+        query=("from", "to", "type", "actor", "session", "maxpagesize", "after"), answers={200: ActivityList},
+    ),
+    Operation(
+        name="VerifyPlatformActivity", method="GET", route="activity/verification", who=Who.OPERATOR, cost=20,
+        handler=verifying.verify_activity, summary="Verify the audit of what belongs to no project.",
+        query=("from", "to", "expect"), answers={200: VerificationView},
     ),
     Operation(
         name="GetOperation", method="GET", route="projects/{project}/operations/{operation}",

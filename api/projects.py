@@ -23,7 +23,7 @@ def list_projects(call: Call) -> Reply:
     mine = set(directory.projects_of(user))
     views = []
     for project in sorted(directory.all_projects()):
-        administers = call.caller.is_operator or directory.is_administrator(project, user)
+        administers = call.caller.administers_everywhere or directory.is_administrator(project, user)
         if administers or project in mine:
             views.append(_view(call, project, administers=administers))
     return Reply(status=200, body=ProjectList(value=views))

@@ -12,11 +12,16 @@ from shared.domain.effective import bounded
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.images import allowed_image
 from shared.domain.placement import environments_of
+from shared.domain.plain_text import plain
 from shared.domain.records import Asked, SessionRow, ShellRow
 from shared.domain.settings import GpuSettings
 from shared.domain.states import SessionState
 from shared.ports import ids
 from shared.ports.environments import EnvironmentUnknown
+from shared.ports.telemetry import current_trace
+
+LONGEST_NAME = 200
+"""Characters of a user's display name, which others are shown."""
 
 
 def settings_that_hold(call: Call) -> GpuSettings:
@@ -29,7 +34,7 @@ def settings_that_hold(call: Call) -> GpuSettings:
 
 def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettings) -> SessionRow:
     """Return the session that is asked for, as yet undecided; raise Refused for what the settings alone refuse."""
-    if not call.world.entitlement.has_dev_box(call.project, call.user):
+    if not call.world.entitlement.is_member(call.project, call.user):
         raise Refused(
             403,
             ErrorCode.NOT_ENTITLED,
@@ -47,7 +52,7 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         project=call.project,
         session=ids.new_session_id(),
         user=call.user,
-        user_name=call.caller.name,
+        user_name=plain(call.caller.name, LONGEST_NAME),
         state=SessionState.REQUESTED,
         gpu_type=gpu_types[0],
         gpu_types=list(gpu_types),
@@ -58,6 +63,7 @@ def requested_session(call: Call, request: OpenShellRequest, settings: GpuSettin
         environments=places,
         created_at=now,
         booked_at=now,
+        trace=str(trace) if (trace := current_trace()) else None,
         shells=[call.shell],
         session_name=request.session_name,
         labels={**settings.labels, **request.labels},

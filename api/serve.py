@@ -4,46 +4,74 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
-from enum import StrEnum
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import azure.functions as func
 import msgspec
 
+from api.bodies import body_of
 from api.call import Call, Reply
+from api.callers import caller_of
+from api.limits import check_head, check_project_rate, check_user_rate
 from api.operations import API_VERSION, Operation
+from api.rights import DIRECTORY_AWAY, administers, authorised, marked
 from api.wire import ErrorAnswer, ErrorBody, ErrorDetail
 from shared.domain import names
-from shared.domain.access import Caller, Standing, Who, may
-from shared.domain.errors import ErrorCode, Refused
-from shared.domain.names import ProjectId, UserId
-from shared.domain.pricing import GpuType
+from shared.domain.access import Caller, Who
+from shared.domain.errors import ErrorCode, Problem, Refused
+from shared.domain.plain_text import plain
+from shared.domain.refusals import ANONYMOUS, Attempt
+from shared.domain.source_address import source_in
 from shared.ports import ids
 from shared.ports.container_apps import ArmUnknown
 from shared.ports.entitlement import EntitlementUnknown
 from shared.ports.governance import GovernanceUnknown
 from shared.ports.tables import StorageUnavailable
-from shared.ports.tokens import KeysUnavailable, TokenRefused
+from shared.ports.tokens import KeysUnavailable
 from shared.ports.world import World
 
 log = logging.getLogger("devboxgpu.api")
 P = TypeVar("P")
 
-LARGEST_BODY = 16 * 1024
-DEEPEST_BODY = 10
-CLOSED_LISTS: dict[str, type[StrEnum]] = {"gpuType": GpuType}
 ENCODER = msgspec.json.Encoder()
 
 
+@dataclass(slots=True)
+class Origin:
+    """Where a request comes from, and from whom as soon as that is known."""
+
+    request_id: str
+    source: str
+    caller: Caller | None = None
+
+
 def answer(operation: Operation, request: func.HttpRequest, world: World) -> Reply:
+    """Return the operation's answer, or the refusal, under the id that the audit has too."""
+    header = world.settings.source_header
+    source = source_in(request.headers.get(header, "")) if header else ""
+    origin = Origin(request_id=ids.new_request_id(), source=source)
+    reply = _answered(operation, request, world, origin)
+    return replace(reply, headers={"x-ms-request-id": origin.request_id, **reply.headers})
+
+
+def _answered(operation: Operation, request: func.HttpRequest, world: World, origin: Origin) -> Reply:
     """Return the operation's answer, or the refusal. Nothing escapes: an unforeseen failure is a plain 500."""
     try:
-        return operation.handler(_checked(operation, request, world))
+        call = _checked(operation, request, world, origin)
+        return marked(operation.handler(call), call)
     except Refused as refused:
+        attempt = _attempt(operation, request, world, origin, refused)
+        if operation.method != "GET" and attempt.is_audited:
+            world.refusals.note(attempt)
         return _refusal(refused)
-    except (StorageUnavailable, EntitlementUnknown, GovernanceUnknown, KeysUnavailable, ArmUnknown) as trouble:
+    except EntitlementUnknown as trouble:
+        log.warning("entitlement.unavailable operation=%s why=%s", operation.name, trouble)
+        return _refusal(
+            Refused(503, ErrorCode.SERVICE_UNAVAILABLE, DIRECTORY_AWAY, target="entitlement", retry_after_s=2)
+        )
+    except (StorageUnavailable, GovernanceUnknown, KeysUnavailable, ArmUnknown) as trouble:
         log.warning("call.unavailable operation=%s why=%s", operation.name, trouble)
         message = "A service that is needed to answer did not respond. Nothing is known to have changed. Try again."
         return _refusal(Refused(503, ErrorCode.SERVICE_UNAVAILABLE, message, retry_after_s=2))
@@ -55,7 +83,7 @@ def answer(operation: Operation, request: func.HttpRequest, world: World) -> Rep
 
 def rendered(reply: Reply, request: func.HttpRequest) -> func.HttpResponse:
     """Return the answer with the headers that every answer has."""
-    headers = {"x-ms-request-id": ids.new_request_id(), "Cache-Control": "no-cache", **reply.headers}
+    headers = {"Cache-Control": "no-cache", **reply.headers}
     client_id = request.headers.get("x-ms-client-request-id", "")
     if client_id and len(client_id) <= 128 and client_id.isascii() and client_id.isprintable():
         headers["x-ms-client-request-id"] = client_id
@@ -68,12 +96,34 @@ def _content(reply: Reply) -> bytes:
     return ENCODER.encode(reply.body) if reply.body is not None else b""
 
 
-def _checked(operation: Operation, request: func.HttpRequest, world: World) -> Call:
+def _attempt(
+    operation: Operation, request: func.HttpRequest, world: World, origin: Origin, refused: Refused
+) -> Attempt:
+    """Return what the audit is told of a refused attempt. Of the path only what can be an id, never any other text."""
+    parts = request.route_params
+    things = {"user": names.user_id, "shell": names.shell_id, "session": names.session_id}
+    target = "/".join(f"{part}s/{known}" for part, read in things.items() if (known := read(parts.get(part, ""))))
+    return Attempt(
+        at=world.now(),
+        project=names.project_id(parts.get("project", "")) or "",
+        actor=origin.caller.user if origin.caller else ANONYMOUS,
+        operation=operation.name,
+        status=refused.status,
+        code=refused.problem.code,
+        request=origin.request_id,
+        source=origin.source,
+        target=target,
+    )
+
+
+def _checked(operation: Operation, request: func.HttpRequest, world: World, origin: Origin) -> Call:
     """Return the call with everything in it checked; raise Refused for what is wrong."""
+    check_head(request)
     query = _query(operation, request)
     if operation.who is Who.ANYONE:
         return Call(world=world, caller_or_none=None, base_url="", headers=request.headers, query=query)
-    caller = _caller(request, world)
+    caller = origin.caller = caller_of(request, world)
+    check_user_rate(operation, world, caller)
     parts = request.route_params
     project = _part(names.project_id(parts["project"]), "project", names.PROJECT_RULE) if "project" in parts else None
     user = caller.user if parts.get("user", "me") == "me" else names.user_id(parts["user"])
@@ -90,10 +140,13 @@ def _checked(operation: Operation, request: func.HttpRequest, world: World) -> C
         if "session" in parts
         else None,
         operation=parts.get("operation", ""),
-        administers=_administers(operation, world, caller, project, user),
+        ask_administers=lambda: administers(world, caller, project),
+        request_id=origin.request_id,
+        source=origin.source,
     )
-    _authorise(operation, call)
-    return replace(call, body_or_none=_body(operation, request))
+    allowed = authorised(operation.who, call)
+    check_project_rate(operation, allowed)
+    return replace(allowed, body_or_none=body_of(operation, request))
 
 
 def _query(operation: Operation, request: func.HttpRequest) -> Mapping[str, str]:
@@ -114,90 +167,6 @@ def _query(operation: Operation, request: func.HttpRequest) -> Mapping[str, str]
     return query
 
 
-def _caller(request: func.HttpRequest, world: World) -> Caller:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Refused(401, ErrorCode.UNAUTHENTICATED, "Sign in: send an access token as 'Authorization: Bearer ...'.")
-    try:
-        return world.tokens.caller(token.strip())
-    except TokenRefused as refused:
-        raise Refused(401, ErrorCode.UNAUTHENTICATED, f"Sign in again: {refused}.") from refused
-
-
-def _administers(
-    operation: Operation, world: World, caller: Caller, project: ProjectId | None, user: UserId | None
-) -> bool:
-    """Tell whether the caller administers the project. The directory is asked only where the answer can matter."""
-    if caller.is_operator:
-        return True
-    if project is None:
-        return False
-    own = operation.who in (Who.SELF, Who.SELF_OR_ADMIN) and user == caller.user
-    return False if own else world.entitlement.is_administrator(project, caller.user)
-
-
-def _authorise(operation: Operation, call: Call) -> None:
-    caller = call.caller
-    member = operation.who is Who.MEMBER and not call.administers
-    standing = Standing(
-        is_self=call.user == caller.user,
-        is_administrator=call.administers,
-        is_operator=caller.is_operator,
-        is_member=call.world.entitlement.has_dev_box(call.project, caller.user) if member else call.administers,
-    )
-    if may(operation.who, standing):
-        return
-    if operation.who is Who.ADMIN and call.world.entitlement.has_dev_box(call.project, caller.user):
-        raise Refused(403, ErrorCode.FORBIDDEN, "Only a project administrator may do this.")
-    raise Refused(404, ErrorCode.NOT_FOUND, "There is no such thing, or it is not yours to see.")
-
-
-def _body(operation: Operation, request: func.HttpRequest) -> Any:
-    raw = request.get_body()
-    if operation.body is None:
-        return None
-    if len(raw) > LARGEST_BODY:
-        raise Refused(413, ErrorCode.BODY_TOO_LARGE, f"The body may have {LARGEST_BODY} bytes; it has {len(raw)}.")
-    if not raw.strip():
-        if operation.body_required:
-            raise Refused(400, ErrorCode.INVALID_REQUEST, "This operation needs a JSON body.")
-        raw = b"{}"
-    try:
-        if not operation.reads_body:
-            return msgspec.json.decode(raw, type=operation.body)
-        body = msgspec.json.decode(raw, type=dict)
-        if _depth(body) > DEEPEST_BODY:
-            raise RecursionError
-        return body
-    except RecursionError as error:
-        message = f"The body is not valid: objects and lists may lie {DEEPEST_BODY} deep in one another."
-        raise Refused(400, ErrorCode.INVALID_REQUEST, message) from error
-    except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `")
-        target = place.rstrip("`").removeprefix("$.") or None
-        text += _known_values(target or "")
-        where = f" (at {target})" if target else ""
-        raise Refused(
-            400, ErrorCode.INVALID_REQUEST, f"The body is not valid: {text}{where}.", target=target
-        ) from error
-    except msgspec.DecodeError as error:
-        raise Refused(400, ErrorCode.INVALID_REQUEST, f"The body is not JSON: {error}.") from error
-
-
-def _depth(value: Any, so_far: int = 0) -> int:
-    """Return how deep objects and lists lie in one another, counted to just above the limit."""
-    if not isinstance(value, dict | list) or so_far > DEEPEST_BODY:
-        return so_far
-    inner = value.values() if isinstance(value, dict) else value
-    return max((_depth(one, so_far + 1) for one in inner), default=so_far + 1)
-
-
-def _known_values(target: str) -> str:
-    """Return the values that a field with a closed list of them takes, for the error that names a wrong one."""
-    values = CLOSED_LISTS.get(target.rpartition(".")[2])
-    return f"; it may be {' or '.join(values)}" if values else ""
-
-
 def _part(value: P | None, name: str, rule: str) -> P:
     if value is None:
         raise Refused(400, ErrorCode.INVALID_PARAMETER, f"'{name}' in the path must be {rule}.", target=name)
@@ -207,19 +176,25 @@ def _part(value: P | None, name: str, rule: str) -> P:
 def _base_url(url: str) -> str:
     """Return where the API begins, as this caller reached it: links in answers point there."""
     split = urlsplit(url)
-    prefix = split.path.partition("/projects")[0]
+    prefix = split.path.partition("/projects")[0].partition("/activity")[0]
     return f"{split.scheme}://{split.netloc}{prefix}"
 
 
 def _refusal(refused: Refused) -> Reply:
     problem = refused.problem
-    details = [ErrorDetail(code=d.code, message=d.message, target=d.target) for d in refused.details]
-    body = ErrorAnswer(
-        error=ErrorBody(code=problem.code, message=problem.message, target=problem.target, details=details or None)
+    details = [ErrorDetail(code=d.code, message=plain(d.message), target=_plain_target(d)) for d in refused.details]
+    error = ErrorBody(
+        code=problem.code, message=plain(problem.message), target=_plain_target(problem), details=details or None
     )
+    body = ErrorAnswer(error=error)
     headers = {"x-ms-error-code": problem.code.value}
     if refused.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if refused.retry_after_s is not None:
         headers["Retry-After"] = str(refused.retry_after_s)
     return Reply(status=refused.status, body=body, headers=headers)
+
+
+def _plain_target(problem: Problem) -> str | None:
+    """Return what the problem is about; like the message it may repeat what the caller sent."""
+    return plain(problem.target) if problem.target is not None else None

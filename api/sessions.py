@@ -12,6 +12,7 @@ from api.wire import SessionList, SessionView, StopSessionRequest
 from shared.domain import names
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType, session_facts
+from shared.domain.names import SessionId
 from shared.domain.records import SessionRow, ShellRow
 from shared.domain.states import EndReason, SessionState
 from shared.ports.outgoing import new_wake, outbox_entry
@@ -22,11 +23,11 @@ from shared.ports.tables import Change, Stored
 def list_sessions(call: Call) -> Reply:
     """List the project's sessions, newest first: the caller's own, or all of them for an administrator."""
     wanted = _state_filter(call.query.get("state"))
-    owner = user_asked(call)
+    owner, sees_all = user_asked(call), call.administers
     rows = [
         row
         for row in call.world.sessions.sessions(call.project)
-        if (call.administers or row.user == call.caller.user)
+        if (sees_all or row.user == call.caller.user)
         and (wanted is None or row.state is wanted)
         and (owner is None or row.user == owner)
     ]
@@ -97,7 +98,7 @@ def stop_session(call: Call) -> Reply:
                 EventType.STOP_REQUESTED,
                 f"sessions/{row.session}",
                 facts,
-                call.caller.user,
+                call.actor,
                 call.world.now(),
                 seq=row.seq,
             ),
@@ -115,8 +116,8 @@ def get_operation(call: Call) -> Reply:
     session = names.session_id(text)
     if kind not in (OPEN, STOP, CLOSE) or session is None:
         raise Refused(404, ErrorCode.NOT_FOUND, "There is no such operation.")
-    stored = call.world.sessions.session(call.project, session)
-    if stored is None or (stored.row.user != call.caller.user and not call.administers):
+    stored = _visible(call, session)
+    if stored is None:
         raise Refused(404, ErrorCode.NOT_FOUND, "There is no such operation.")
     waits = stored.row.state is SessionState.WAITING
     view = operation_view(kind, stored.row, call.world.sessions.recent_book(call.project) if waits else None)
@@ -131,7 +132,17 @@ def get_operation(call: Call) -> Reply:
 
 def session_or_404(call: Call) -> Stored[SessionRow]:
     """Return the session if it is the caller's own or the caller administers the project; else it does not exist."""
-    stored = call.world.sessions.session(call.project, call.session)
-    if stored is None or (stored.row.user != call.caller.user and not call.administers):
+    stored = _visible(call, call.session)
+    if stored is None:
         raise Refused(404, ErrorCode.NOT_FOUND, "There is no such session.")
     return stored
+
+
+def _visible(call: Call, session: SessionId) -> Stored[SessionRow] | None:
+    """Return the session if it is the caller's to see. The directory is asked about all that is not the caller's own,
+    be it there or not: neither an outage nor the time that an answer takes tells which.
+    """
+    stored = call.world.sessions.session(call.project, session)
+    if stored is not None and stored.row.user == call.caller.user:
+        return stored
+    return stored if call.administers else None

@@ -181,7 +181,7 @@ def _commit(call: Call, stored: Stored[SettingsRow] | None, row: SettingsRow) ->
         )
         changes += [Update(stored.key, row, stored.etag), Update(ledger.key, guard, ledger.etag)]
     told["ledgerRevision"] = guard.revision
-    changes.append(outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", told, call.caller.user, row.changed_at))
+    changes.append(outbox_entry(EventType.SETTINGS_CHANGED, "gpuSettings", told, call.actor, row.changed_at))
     if not sessions.commit(call.project, changes):
         return None
     sessions.ledgers.promote(call.project)  # a cap that was raised is used at once

@@ -108,7 +108,7 @@ def join(call: Call, seat: Joining, shell: ShellRow) -> tuple[ShellRow, SessionR
         Insert(shell_key(shell.user, shell.shell), newcomer),
         *_in_company(present),
         *seat.changes,
-        outbox(EventType.SHELL_JOINED, row, call.caller.user, call.world.now(), {"shell": shell.shell}),
+        outbox(EventType.SHELL_JOINED, row, call.actor, call.world.now(), {"shell": shell.shell}),
     ]
     return (newcomer, row) if call.world.sessions.commit(call.project, changes) else None
 

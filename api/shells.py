@@ -45,7 +45,7 @@ def close_shell(call: Call) -> Reply:
         if stored.row.closed_at is not None:
             others = other_open_shells(call.world, stored.row, session.row)
             return _closed(call, Closed(shell=stored.row, session=session.row, open_shells=others))
-        closed = close(call.world, stored, session, call.caller.user)
+        closed = close(call.world, stored, session, call.actor)
         return _closed(call, closed) if closed is not None else None
 
     return until_settled(attempt)

@@ -8,7 +8,9 @@ from activities.sweep_now import Report
 from api.call import Call, Reply, SweepWanted
 from api.wire import Answer
 from shared.domain.errors import ErrorCode, Refused
+from shared.domain.events import EventType
 from shared.domain.sweeping import Found
+from shared.ports.outgoing import outbox_entry
 
 
 class FindingView(Answer, frozen=True, kw_only=True, omit_defaults=False):
@@ -36,7 +38,11 @@ def sweep_project(call: Call) -> Reply:
     """Have the project swept now; with `dryRun` nothing is touched."""
     if call.world.sessions.ledger(call.project) is None:
         raise Refused(404, ErrorCode.NOT_FOUND, "There is no such project.")
-    return Reply(status=200, sweep=SweepWanted(project=call.project, dry_run=call.flag("dryRun")))
+    wanted = SweepWanted(project=call.project, dry_run=call.flag("dryRun"))
+    if not wanted.dry_run:
+        told = outbox_entry(EventType.SWEEP_REQUESTED, "sweep", {}, call.actor, call.world.now())
+        call.world.sessions.commit(call.project, [told])
+    return Reply(status=200, sweep=wanted)
 
 
 def report_view(report: Report) -> SweepReport:

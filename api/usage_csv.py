@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable
 
 from api.usage_wire import UsageLine, UsageView
+from shared.domain.plain_text import plain
 from shared.domain.usage_report import Dimension
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -36,5 +37,9 @@ def csv_of(view: UsageView) -> str:
 
 
 def safe(text: str) -> str:
-    """Return a cell that a spreadsheet takes for text: an apostrophe goes before what would begin a formula."""
-    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+    """Return a cell that a spreadsheet takes for text and a terminal can show.
+
+    An apostrophe goes before what would begin a formula; what is not printable goes.
+    """
+    marked = f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+    return plain(marked)

@@ -11,6 +11,7 @@ from api.wire import Answer
 from shared.domain.pricing import GpuType
 from shared.domain.reconciliation import Missing
 from shared.domain.usage_report import Interval
+from shared.domain.verification import Tampering
 
 
 class UsageLine(Answer, frozen=True, kw_only=True):
@@ -87,7 +88,11 @@ class ReconciliationView(Answer, frozen=True, kw_only=True):
 
 
 class ActivityView(Answer, frozen=True, kw_only=True, omit_defaults=False):
-    """One change: what, when, by whom, to what. `id` is that of the event that tells of it."""
+    """One change, or refused attempts at one: what, when, by whom, to what. `id` is that of the event that tells of it.
+
+    `request` is the id of the API request that asked for it (`x-ms-request-id`), `source` the address that it came
+    from; empty where nobody asked, or where that is not known.
+    """
 
     id: str
     time: datetime
@@ -95,6 +100,44 @@ class ActivityView(Answer, frozen=True, kw_only=True, omit_defaults=False):
     actor: str
     subject: str
     data: dict[str, Any]
+    request: str = ""
+    source: str = ""
+
+
+class FindingView(Answer, frozen=True, kw_only=True):
+    """One thing that does not fit: an entry by the id that ListActivity gives it, or a seal by its number."""
+
+    kind: Tampering
+    day: date
+    detail: str
+    entry: str | None = None
+    seal: int | None = None
+
+
+class SealHead(Answer, frozen=True, kw_only=True):
+    """The newest seal. Noted elsewhere, it proves later that the chain was not made anew."""
+
+    number: int
+    hash: str
+    sealed_at: datetime
+
+
+class VerificationView(Answer, frozen=True, kw_only=True, omit_defaults=False):
+    """What the seals say of the entries of the UTC days `from` to `to`, both included.
+
+    `intact`: nothing was altered, removed or added since it was sealed; entries that came late are told and are no
+    fault. `waiting`: entries that are not sealed yet. `findings` are the first hundred, `found` counts all.
+    """
+
+    first: date = msgspec.field(name="from")
+    last: date = msgspec.field(name="to")
+    intact: bool
+    sealed: int
+    waiting: int
+    seals: int
+    head: SealHead | None
+    found: int
+    findings: list[FindingView]
 
 
 class ActivityList(Answer, frozen=True, kw_only=True):

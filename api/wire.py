@@ -11,11 +11,15 @@ from shared.domain.pricing import GpuType
 from shared.domain.settings import Wire
 from shared.domain.states import EndReason, Phase, SessionState
 
-Label = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w .:/@+-]*$")]
-LabelName = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[a-zA-Z][\w-]*$")]
-Note = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
-RegionName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]{3,40}$")]
-SessionIdText = Annotated[str, msgspec.Meta(pattern=r"^[a-z2-7]{26}$")]
+END = r"$(?!\n)"
+"""The end of a text and nothing before it: a pattern's own `$` lets a final line break through."""
+STEERING = r"\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+"""What moves a cursor or the direction of text, or is not seen at all, where a person reads it."""
+Label = Annotated[str, msgspec.Meta(max_length=64, pattern=rf"^[\w .:/@+-]*{END}")]
+LabelName = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=rf"^[a-zA-Z][\w-]*{END}")]
+Note = Annotated[str, msgspec.Meta(max_length=200, pattern=rf"^[^{STEERING}]*{END}")]
+RegionName = Annotated[str, msgspec.Meta(pattern=rf"^[a-z0-9]{{3,40}}{END}")]
+SessionIdText = Annotated[str, msgspec.Meta(pattern=rf"^[a-z2-7]{{26}}{END}")]
 ImageName = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
@@ -250,3 +254,4 @@ class SessionList(Answer, frozen=True, kw_only=True, omit_defaults=True):
 class HealthView(Answer, frozen=True, kw_only=True, omit_defaults=False):
     status: str
     version: str
+    unavailable: list[str] = []

@@ -18,7 +18,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from benchmarks.table import percentile, show
+from shared.domain import names
 from shared.domain.billing import cost_so_far, seconds_so_far
+from shared.domain.names import ProjectId
 from shared.domain.records import SessionRow
 from shared.ports.container_apps import Accepted, Gone, Later
 from tests.control_plane.fakes import FakeAzure
@@ -103,10 +105,11 @@ async def play(folder: Path, count: int, lasts: timedelta) -> tuple[list[Billed]
 
 def every_session(one: Plane) -> list[SessionRow]:
     """Return the sessions that live and those that sweeps have moved to the history."""
-    past = one.tables.scan_all("history", ("", "~"), SessionRow)
+    days = [START + timedelta(days=number) for number in range((one.clock.now() - START).days + 2)]
+    months = dict.fromkeys(names.history_partition(ProjectId("demo"), day) for day in days)
+    past = [stored.row for month in months for stored in one.tables.scan("history", month, ("", "~"), SessionRow)]
     live = one.tables.rows("core", "s-", SessionRow)
-    found = {stored.row.session: stored.row for partition, stored in past if not partition.endswith("~shells")}
-    return list({**found, **{row.session: row for row in live}}.values())
+    return list({row.session: row for row in (*past, *live)}.values())
 
 
 def watched(one: Plane) -> WatchedAzure:

@@ -90,6 +90,8 @@ class Driver:
         self._project, self._session = ProjectId(wire["project"]), SessionId(wire["session"])
         self._epoch: int = wire["epoch"]
         self._state: str | None = wire.get("state")
+        self._trace: str | None = wire.get("trace")
+        self._began: str = context.current_utc_datetime.isoformat()
         self._round = 0
         self._waits = 0
         self._wait = context.wait_for_external_event(wake_name(self._epoch, 0))
@@ -106,6 +108,8 @@ class Driver:
             epoch=self._epoch,
             round=self._round,
             wake=wake_name(self._epoch, self._waits),
+            trace=self._trace,
+            began=self._began,
         )
 
     def may_go_on(self, facts: Facts, state: SessionState) -> bool:

@@ -88,6 +88,7 @@ class Sweep:
     def __init__(self, context: df.DurableOrchestrationContext) -> None:
         self._context = context
         self._slot: int = context.get_input()["slot"]
+        self._began: str = context.current_utc_datetime.isoformat()
         self.found = 0
 
     def do(self, step: SweepStep, order: Wire) -> Story:
@@ -95,7 +96,7 @@ class Sweep:
         for _ in range(GOES):
             try:
                 told = yield self._context.call_activity(step, self._with_slot(order))
-            except Exception:  # durable 1.x raises bare exceptions; what one sweep leaves undone the next one does
+            except Exception:  # noqa: S112 - durable 1.x raises bare ones; what a sweep leaves undone the next one does
                 continue
             return self._counted(told)
         return None
@@ -112,7 +113,7 @@ class Sweep:
         return [self._counted(one) for one in told]
 
     def _with_slot(self, order: Wire) -> Wire:
-        return {"slot": self._slot, **order}
+        return {"slot": self._slot, "began": self._began, **order}
 
     def _counted(self, told: Wire) -> Wire:
         self.found += told.get("found", 0) + told.get("removed", 0)

@@ -125,9 +125,14 @@ class ControlPlane:
         path = f"{self._project_path()}/usage/reconciliation"
         return object_in(self._calls.call("GET", path, query=query, patience_s=30))
 
-    def list_activity(self, filters: Mapping[str, str], *, limit: int) -> list[Json]:
-        """The newest changes of the project, at most so many."""
-        return self._calls.pages(f"{self._project_path()}/activity", filters, limit=limit)
+    def list_activity(self, filters: Mapping[str, str], *, limit: int, platform: bool = False) -> list[Json]:
+        """The newest changes of the project, or refused attempts that belong to none, at most so many."""
+        return self._calls.pages(f"{self._audited(platform=platform)}/activity", filters, limit=limit)
+
+    def verify_activity(self, query: Mapping[str, str], *, platform: bool = False) -> Json:
+        """What the seals of the audit say of its entries."""
+        path = f"{self._audited(platform=platform)}/activity/verification"
+        return object_in(self._calls.call("GET", path, query=query, patience_s=30))
 
     def get_settings(self) -> Settings:
         return _settings(self._calls.call("GET", self._settings_path()))
@@ -155,6 +160,9 @@ class ControlPlane:
 
     def _project_path(self) -> str:
         return f"/projects/{segment(self.project)}"
+
+    def _audited(self, *, platform: bool) -> str:
+        return "" if platform else self._project_path()
 
     def _settings_path(self) -> str:
         return f"{self._project_path()}/gpuSettings"

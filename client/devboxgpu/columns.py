@@ -147,6 +147,7 @@ ACTIVITY_COLUMNS = (
     Column("WHAT", _happened),
     Column("BY", lambda entry: entry.get("actor")),
     Column("ON", lambda entry: entry.get("subject")),
+    Column("FROM", lambda entry: entry.get("source")),
     Column("FACTS", _facts),
 )
 FINDING_COLUMNS = (

@@ -34,7 +34,7 @@ def show(
     if query is not None:
         data, columns = _pick(data, query), ()
     if output == "json":
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        click.echo(_json(data))
         return
     titles, rows = _rows(data, columns)
     if output == "tsv":
@@ -83,6 +83,16 @@ def _block_lines(title: str, cell: str, space: int, width: int, *, bold: bool) -
     shown = click.style(f"{title:<{space}}", bold=True) if bold else f"{title:<{space}}"
     first, *others = textwrap.wrap(cell, max(SHORTEST_LINE, width - space), break_on_hyphens=False)
     return [shown + first, *(" " * space + other for other in others)]
+
+
+def _json(data: object) -> str:
+    """JSON as it may be shown in a terminal: whatever could steer it is escaped, which JSON reads back as it was."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() or sign == "\n" else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    return f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else json.dumps(sign)[1:-1]
 
 
 def _pick(data: object, query: str) -> object:

@@ -61,7 +61,7 @@ def _failure(text: str) -> Failure:
     try:
         error = json.loads(text)["Error"]
         code, message = str(error.get("Code") or ""), str(error.get("Message") or text)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         message = text  # not the envelope: the text itself is all there is
     found = _EXIT_CODE.search(message)
     return Failure(code=code, text=message, exit_code=int(found.group(1)) if found else None)

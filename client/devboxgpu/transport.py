@@ -41,7 +41,7 @@ class Response:
         """The body as JSON; None when it is not (an error page of something in between)."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def retry_after_s(self) -> float | None:

@@ -78,10 +78,6 @@ def administrators(project: str) -> list[Person]:
     return [person for person in people.NAMED.values() if person.administers == project]
 
 
-def administrator(person: Person) -> dict[str, object]:
-    return {"user": person.object_id}
-
-
 @cache
 def _people_by_id() -> Mapping[str, Person]:
     return {person.object_id: person for person in people.everyone()}

@@ -1,7 +1,4 @@
-"""The Dev Center stand-in's HTTP side, as azure-developer-devcenter speaks to it; beside it, Resource Manager's.
-
-`GET /projects/{project}/administrators` is ours: it stands for the role assignments that make a project administrator.
-"""
+"""The Dev Center stand-in's HTTP side, as azure-developer-devcenter speaks to it; beside it, Resource Manager's."""
 
 from __future__ import annotations
 
@@ -38,7 +35,6 @@ class DevCenterService:
         add = app.router.add_get
         add("/projects", self._projects)
         add("/projects/{project}", self._project)
-        add("/projects/{project}/administrators", self._administrators)
         add("/projects/{project}/users/{user}/devboxes", self._dev_boxes)
         add("/projects/{project}/users/{user}/devboxes/{box}", self._dev_box)
         add("/users/{user}/devboxes", self._dev_boxes)
@@ -68,9 +64,6 @@ class DevCenterService:
 
     async def _project(self, request: web.Request) -> web.Response:
         return web.json_response(_project_of(request).to_wire())
-
-    async def _administrators(self, request: web.Request) -> web.Response:
-        return self._page(request, catalogue.administrators(_project_of(request).name), catalogue.administrator)
 
     async def _dev_boxes(self, request: web.Request) -> web.Response:
         project = _project_of(request).name if "project" in request.match_info else None

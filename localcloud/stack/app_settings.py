@@ -50,6 +50,11 @@ def app_settings(addresses: Addresses, secrets: AppSecrets) -> dict[str, str]:
         "DEVBOXGPU_EVENT_TOPIC_ENDPOINT": f"{addresses.origin('event_grid')}/api/events",
         "DEVBOXGPU_EVENT_TOPIC_KEY": secrets.topic_key,
         "DEVBOXGPU_PLATFORM_NAME": "local",
+        # one machine plays a whole company: crowds and benchmarks call as one user as fast as they can
+        "DEVBOXGPU_USER_REQUESTS_PER_MINUTE": "60000",
+        "DEVBOXGPU_USER_OPENINGS_PER_MINUTE": "6000",
+        "DEVBOXGPU_PROJECT_REQUESTS_PER_MINUTE": "600000",
+        "DEVBOXGPU_SHELLS_PER_USER": "1000",
         "DEVBOXGPU_ENVIRONMENTS": json.dumps({region: environment_id(region) for region in REGIONS}),
     }
 

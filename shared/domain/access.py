@@ -9,6 +9,8 @@ from shared.domain.names import UserId
 
 
 class AppRole(StrEnum):
+    """Roles of the app registration, given to people by the tenant's administrator; they hold in every project."""
+
     OPERATOR = "Gpu.Operator"
     ADMIN = "Gpu.Admin"
 
@@ -37,6 +39,11 @@ class Caller:
     @property
     def is_operator(self) -> bool:
         return AppRole.OPERATOR in self.roles
+
+    @property
+    def administers_everywhere(self) -> bool:
+        """Tell whether an app role makes the caller an administrator of every project."""
+        return self.is_operator or AppRole.ADMIN in self.roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

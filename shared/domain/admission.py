@@ -12,7 +12,7 @@ from shared.domain.ledger import Ledger
 from shared.domain.line import Line, Waiter
 from shared.domain.names import SessionId, UserId
 from shared.domain.pricing import GpuType, Rate, worst_case
-from shared.domain.settings import BudgetSettings, GpuSettings
+from shared.domain.settings import BudgetSettings, GpuSettings, LineSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +127,16 @@ def _wait(book: Book, waiter: Waiter, why: Problem) -> Wait | Refuse:
     if len(book.line) >= line.max_length:
         message = f"{why.message} {len(book.line)} sessions wait already, as many as may. Try again later."
         return Refuse(Problem(code=ErrorCode.LINE_FULL, message=message))
+    if sum(one.user == waiter.user for one in book.line) >= most_of_one_user(line):
+        message = f"{why.message} {most_of_one_user(line)} of your sessions wait already, as many as one user's may."
+        return Refuse(Problem(code=ErrorCode.LINE_FULL, message=message))
     place = book.line.place_of_newcomer(waiter)
     return Wait(place, why, wait_estimate_s(book, waiter, place, why))
+
+
+def most_of_one_user(line: LineSettings) -> int:
+    """Return how many places in line one user may have: half of them, so that nobody shuts out all others."""
+    return max(1, line.max_length // 2)
 
 
 HELP = {

@@ -24,29 +24,40 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId
     epoch: int
     state: SessionState | None = None
+    trace: str | None = None  # the `traceparent` of the request that opened the session
 
     def to_wire(self) -> dict[str, Any]:
-        told = {"project": self.project, "session": self.session, "epoch": self.epoch}
-        return {**told, "state": self.state.value} if self.state is not None else told
+        told: dict[str, Any] = {"project": self.project, "session": self.session, "epoch": self.epoch}
+        if self.state is not None:
+            told["state"] = self.state.value
+        if self.trace is not None:
+            told["trace"] = self.trace
+        return told
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """The input of a step. `round` grows with every step of an epoch; `wake` names the wait that follows the step."""
+    """The input of a step. `round` grows with every step of an epoch; `wake` names the wait that follows the step.
+
+    `trace` and `began` are the driver's: whose trace it is part of, and when it began by the engine's clock.
+    """
 
     project: ProjectId
     session: SessionId
     epoch: int
     round: int
     wake: str
+    trace: str | None = None
+    began: str | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        return {
+        told = {
             "project": self.project,
             "session": self.session,
             "epoch": self.epoch,
             "round": self.round,
             "wake": self.wake,
         }
+        return {**told, "trace": self.trace, "began": self.began} if self.trace is not None else told
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

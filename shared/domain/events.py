@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.billing import cost_so_far, currency_of
@@ -21,15 +22,31 @@ class EventType(StrEnum):
     STOP_REQUESTED = "DevBoxGpu.Session.StopRequested"
     SHELL_CLOSED = "DevBoxGpu.Shell.Closed"
     SHELL_JOINED = "DevBoxGpu.Shell.Joined"
+    SHELL_CONNECTED = "DevBoxGpu.Shell.Connected"
     SESSION_EXTENDED = "DevBoxGpu.Session.Extended"
     TRY_FAILED = "DevBoxGpu.Session.TryFailed"
     CAP_REACHED = "DevBoxGpu.Project.CapReached"
     SETTINGS_CHANGED = "DevBoxGpu.Project.SettingsChanged"
     DRIVER_REPLACED = "DevBoxGpu.Session.DriverReplaced"
     ORPHAN_REMOVED = "DevBoxGpu.Sweep.OrphanRemoved"
+    SWEEP_REQUESTED = "DevBoxGpu.Sweep.Requested"
     SWEEP_REPAIRED = "DevBoxGpu.Sweep.Repaired"
     OUTBOX_DEAD_LETTERED = "DevBoxGpu.Outbox.DeadLettered"
     DEV_BOX_STOPPED = "DevBoxGpu.DevBox.StopSeen"
+    ACCESS_REFUSED = "DevBoxGpu.Access.Refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who brings a change about: a user's object id, or the part of the platform that acts unasked.
+
+    `request` is the id of the API request that asked for it and `source` the address that it came from, both empty
+    where nobody asked.
+    """
+
+    id: str
+    request: str = ""
+    source: str = ""
 
 
 PUBLISHED = frozenset(

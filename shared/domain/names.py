@@ -13,6 +13,7 @@ ShellId = NewType("ShellId", str)
 SessionId = NewType("SessionId", str)
 
 SESSION_ID_LENGTH = 26
+LAST_SEAL = 9_999_999_999
 END_OF_TIME_MS = 99_999_999_999_999
 APP_PREFIX = "dbg-"
 
@@ -116,8 +117,22 @@ def _outbox_time(at: datetime) -> str:
     return f"o-{int(at.timestamp() * 1000):014d}"
 
 
+NOBODYS = ProjectId("nobodys-apps")
+"""Where the removal of an app is told whose project neither the lookup nor a tag names."""
+PLATFORM = ProjectId("_platform")
+"""Where the audit keeps what belongs to no project. No project can have this name."""
+
+
 def audit_partition(project: ProjectId, day: date) -> str:
     return f"{project}~{day:%Y%m%d}"
+
+
+def seal_key(number: int) -> str:
+    """Return the key of a seal of the audit: the newest sorts first, and each number is there once."""
+    return f"{LAST_SEAL - number:010d}"
+
+
+ALL_SEALS = ("0", ":")
 
 
 @lru_cache(maxsize=2048)

@@ -145,6 +145,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     registry: str | None = None
     pull_identity: str | None = None
     asked: Asked | None = None  # None in rows of older versions: what was asked is not told from the defaults
+    trace: str | None = None  # the `traceparent` of the request that opened it: later drivers go on in its trace
     # in line
     waits: bool = False  # it would rather wait than be refused
     wait_until: datetime | None = None
@@ -286,12 +287,13 @@ class OutboxRow(Row, frozen=True, kw_only=True):
     at: datetime
     data: dict[str, object]
     actor: str
+    request: str = ""
+    source: str = ""
     seq: int = 0
     # where it must stay: it is in the audit already, and the topic has not taken it so often
     audited: bool = False
     attempts: int = 0
     next_try_at: datetime | None = None
-    undelivered_at: datetime | None = None  # in the audit: the topic never took it
 
 
 def hold_facts(session: SessionRow, shells: list[ShellRow], lease_grace: timedelta) -> HoldFacts:

@@ -108,9 +108,17 @@ def _read_one_of(given: Any, kind: inspect.UnionType, place: str, faults: list[C
     return UNSET
 
 
+def _is_number(given: Any) -> bool:
+    """Tell whether this is a number that can be counted with: a whole one of hundreds of digits is none."""
+    try:
+        return isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+    except OverflowError:
+        return False
+
+
 def _value(given: Any, kind: inspect.Type) -> Any:
     """Return a single value as its kind has it, UNSET where it is none. No number is NaN, infinite or a boolean."""
-    number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+    number = _is_number(given)
     match kind:
         case inspect.NoneType() if given is None:
             return None

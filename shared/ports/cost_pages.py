@@ -63,7 +63,10 @@ def _row(cells: list[Any], places: list[int], width: int) -> CostRow:
     cost, currency, tag, resource_id = (cells[place] for place in places)
     if isinstance(cost, bool) or not isinstance(cost, int | Decimal) or not isinstance(currency, str):
         raise ValueError("a cost is no number with a currency")  # noqa: TRY004 - the answer's fault, not a caller's
-    amount = Decimal(cost).quantize(MICRO)
+    try:
+        amount = Decimal(cost).quantize(MICRO)
+    except ArithmeticError as error:  # more digits than any bill has, or no number at all
+        raise ValueError("a cost is beyond what can be counted") from error
     return CostRow(cost=amount, currency=currency, tag=str(tag or ""), resource_id=str(resource_id or ""))
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Protocol
+
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from shared.domain.driving import Drive
 from shared.domain.names import instance_id, sweep_instance
 from shared.domain.steps import DRIVE_SESSION, RUN_SWEEP
+from shared.domain.tracing import read_trace
 
 
 class DriverUnknown(Exception):
@@ -43,7 +49,8 @@ class DurableDrivers:
         self._client = client
 
     async def start(self, drive: Drive) -> None:
-        await self._start(DRIVE_SESSION, instance_id(drive.session, drive.epoch), drive.to_wire())
+        with in_trace(drive.trace):
+            await self._start(DRIVE_SESSION, instance_id(drive.session, drive.epoch), drive.to_wire())
 
     async def start_sweep(self, slot: int) -> None:
         await self._start(RUN_SWEEP, sweep_instance(slot), {"slot": slot})
@@ -76,6 +83,22 @@ class DurableDrivers:
             return DriverState.MISSING
         name = getattr(status.runtime_status, "name", str(status.runtime_status))
         return DriverState.OVER if name in ("Completed", "Failed", "Canceled", "Terminated") else DriverState.ALIVE
+
+
+@contextmanager
+def in_trace(traceparent: str | None) -> Iterator[None]:
+    """Let the SDK see this span as the present one: it tells the host, whose own tracing then goes on in the trace."""
+    trace = read_trace(traceparent)
+    if trace is None:
+        yield
+        return
+    flags = TraceFlags(TraceFlags.SAMPLED if trace.sampled else TraceFlags.DEFAULT)
+    span = SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), is_remote=True, trace_flags=flags)
+    token = attach(set_span_in_context(NonRecordingSpan(span)))
+    try:
+        yield
+    finally:
+        detach(token)
 
 
 def _says_no_such_instance(text: str) -> bool:

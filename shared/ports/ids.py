@@ -26,3 +26,11 @@ def new_request_id() -> str:
 def full_jitter_s(attempt: int, *, base_s: float = 0.01, cap_s: float = 1.0) -> float:
     """Return a random back-off in seconds: uniform up to base * 2^attempt (reliability.md 3.4: full jitter)."""
     return random.uniform(0, min(cap_s, base_s * 2**attempt))  # noqa: S311 - spreads load, guards nothing
+
+
+def new_trace_id() -> str:
+    return secrets.token_hex(16)
+
+
+def new_span_id() -> str:
+    return secrets.token_hex(8)

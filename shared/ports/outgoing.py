@@ -6,14 +6,14 @@ from datetime import datetime
 
 from shared.domain import names
 from shared.domain.admission import Book
-from shared.domain.events import EventType, session_facts
+from shared.domain.events import Actor, EventType, session_facts
 from shared.domain.governance import Governance
 from shared.domain.names import SessionId
 from shared.domain.records import OutboxRow, SessionRow, WakeRow
 from shared.ports import ids
 from shared.ports.tables import Insert
 
-CONTROL_PLANE = "control-plane"
+CONTROL_PLANE = Actor("control-plane")
 """The actor of what nobody asked for: drivers, promotions, repairs."""
 
 
@@ -24,7 +24,7 @@ def new_wake(session: SessionId, why: str, at: datetime) -> Insert:
 
 
 def outbox(
-    event_type: EventType, session: SessionRow, actor: str, at: datetime, more: dict[str, object] | None = None
+    event_type: EventType, session: SessionRow, actor: Actor, at: datetime, more: dict[str, object] | None = None
 ) -> Insert:
     """Return the event and audit entry of a change to this session, for the transaction of the change itself."""
     facts = {**session_facts(session), **(more or {})}
@@ -57,7 +57,7 @@ def outbox_entry(
     event_type: EventType,
     subject: str,
     data: dict[str, object],
-    actor: str,
+    actor: Actor,
     at: datetime,
     *,
     seq: int = 0,
@@ -67,5 +67,14 @@ def outbox_entry(
 
     `op` names it where the change has no row of ours: made again with the same name and instant, it is the same entry.
     """
-    row = OutboxRow(event_type=event_type, subject=subject, at=at, data=data, actor=actor, seq=seq)
+    row = OutboxRow(
+        event_type=event_type,
+        subject=subject,
+        at=at,
+        data=data,
+        actor=actor.id,
+        request=actor.request,
+        source=actor.source,
+        seq=seq,
+    )
     return Insert(names.outbox_key(int(at.timestamp() * 1000), op or ids.new_op()), row)

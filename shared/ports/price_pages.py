@@ -40,7 +40,7 @@ def read_page(raw: bytes) -> PricePage:
     """Return the page; raise PricesUnknown where it is none, is not whole, or is in another currency."""
     try:
         page = msgspec.json.decode(raw, type=PricePage)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise PricesUnknown(f"the answer is no page of prices: {error}") from error
     if page.count != len(page.items):
         raise PricesUnknown(f"a page of {page.count} prices has {len(page.items)}")

@@ -83,7 +83,7 @@ def _parsed(line: bytes) -> _Line | None:
     """Return the line, None where it is no JSON object, as the last one is when reading was broken off."""
     try:
         return msgspec.json.decode(line, type=_Line)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from shared.domain.records import Row
 
 R = TypeVar("R", bound=Row)
-TABLES = ("core", "history", "usage", "audit", "seen", "lookup", "capacity")
+TABLES = ("core", "history", "usage", "audit", "seen", "lookup", "capacity", "seals")
 LARGEST_TRANSACTION = 100
 """Changes that a transaction takes (Azure: reliability.md 3.1)."""
 

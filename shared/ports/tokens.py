@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import jwt
-from jwt import PyJWKClient
-from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError
 
 from shared.domain.access import Caller
-from shared.domain.names import user_id
+from shared.domain.claims import TokenRefused, caller_of_token, issuer_of
+from shared.ports.signing_keys import KeysUnavailable, SigningKeys
 
+ALGORITHM = "RS256"
 SKEW_S = 60
-KEYS_KEPT_S = 3600
+_REQUIRED = ["exp", "iat", "nbf", "aud", "iss", "oid", "tid"]
 
-
-class TokenRefused(Exception):
-    """The token does not prove who calls. The text says why, for the log and the caller; it never holds the token."""
-
-
-class KeysUnavailable(Exception):
-    """The issuer's keys could not be had: the caller is asked to come back, not told that the token is bad."""
+__all__ = ["EntraTokens", "KeysUnavailable", "TokenRefused", "Tokens"]
 
 
 class Tokens(Protocol):
@@ -31,52 +25,39 @@ class Tokens(Protocol):
 
 
 class EntraTokens:
-    """Tokens of one issuer for one audience (reliability.md 4.1)."""
+    """Tokens of one issuer, or one for each tenant (`{tenantid}` in it), for our audiences (reliability.md 4.1)."""
 
-    def __init__(self, *, issuer: str, audience: str, jwks_url: str, tenants: frozenset[str]) -> None:
+    def __init__(self, *, issuer: str, audiences: frozenset[str], tenants: frozenset[str], keys: SigningKeys) -> None:
         self._issuer = issuer
-        self._audience = audience
+        self._issuers = sorted({issuer_of(issuer, tenant) for tenant in tenants})
+        self._audiences = sorted(audiences)
         self._tenants = tenants
-        self._keys = PyJWKClient(jwks_url, cache_jwk_set=True, lifespan=KEYS_KEPT_S, timeout=5)
+        self._keys = keys
 
     def caller(self, token: str) -> Caller:
         try:
-            key = self._keys.get_signing_key_from_jwt(token)
+            header = jwt.get_unverified_header(token)
+            key_id = header.get("kid")
+            if header.get("alg") != ALGORITHM or not isinstance(key_id, str):
+                raise TokenRefused(f"the token is not signed with {ALGORITHM} and a named key")
+            key = self._keys.find(key_id)
+            if key is None:
+                raise TokenRefused("the token is signed with a key that the issuer does not have")
             claims = jwt.decode(
                 token,
                 key,
-                algorithms=["RS256"],
-                audience=self._audience,
-                issuer=self._issuer,
+                algorithms=[ALGORITHM],
+                audience=self._audiences,
+                issuer=self._issuers,
                 leeway=SKEW_S,
-                options={"require": ["exp", "iat", "nbf", "aud", "iss", "oid", "tid"]},
+                options={"require": _REQUIRED},
             )
-        except PyJWKClientConnectionError as error:
-            raise KeysUnavailable("the token issuer's keys could not be fetched") from error
-        except PyJWKClientError as error:
-            raise TokenRefused("the token is signed with a key that the issuer does not have") from error
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise TokenRefused(_why(error)) from error
-        return self._of(claims)
-
-    def _of(self, claims: dict[str, Any]) -> Caller:
-        if claims["tid"] not in self._tenants:
-            raise TokenRefused("the token is of another tenant")
-        if claims.get("ver") != "2.0":
-            raise TokenRefused("the token is not a version 2.0 access token")
-        user = user_id(str(claims["oid"]))
-        if user is None or not claims.get("scp"):
-            raise TokenRefused("the token is not a user's access token for this API")
-        roles = claims.get("roles") or []
-        return Caller(
-            user=user,
-            tenant=claims["tid"],
-            name=str(claims.get("preferred_username") or claims.get("name") or user),
-            roles=frozenset(str(role) for role in roles),
-        )
+        return caller_of_token(claims, tenants=self._tenants, issuer=self._issuer)
 
 
-def _why(error: jwt.PyJWTError) -> str:
+def _why(error: Exception) -> str:
     match error:
         case jwt.ExpiredSignatureError():
             return "the token has expired"

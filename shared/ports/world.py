@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from azure.core.credentials import TokenCredential
 
@@ -25,9 +26,15 @@ from shared.ports.event_topic import EventGridTopic, EventTopic, NoTopic
 from shared.ports.governance import ArmGovernance, DevCenterGovernance, NoGovernance
 from shared.ports.pace import Pace
 from shared.ports.prices import Prices
+from shared.ports.refusals import Refusals
 from shared.ports.sessions import Sessions
 from shared.ports.settings import AppSettings, from_environment
+from shared.ports.telemetry import Exporter, NoTelemetry, Telemetry
+from shared.ports.throttle import Throttle
 from shared.ports.tokens import Tokens
+
+if TYPE_CHECKING:
+    from shared.ports.queued_telemetry import Sink
 
 SWEEP_CHECK_EVERY = timedelta(seconds=150)
 """How often a process looks, on the occasion of a call, whether the sweep is overdue: half of its usual slot."""
@@ -49,6 +56,11 @@ class World:
     now: Callable[[], datetime]
     memory: CapacityMemory
     actual_cost: ActualCost | None = None  # no scope is set to ask for: nothing is reconciled
+    throttle: Throttle = field(default_factory=Throttle)
+    refusals: Refusals = field(default_factory=Refusals)
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
+    lines_told: set[ProjectId] = field(default_factory=set)
+    """Projects whose line was told of when it was last counted: one that has emptied is told as 0."""
     sweep_check: Pace = field(default_factory=lambda: Pace(SWEEP_CHECK_EVERY))
 
     def environment_of(self, session: SessionRow) -> str:
@@ -97,9 +109,9 @@ def world() -> World:
     from shared.ports.azure_container_apps import AzureContainerApps
     from shared.ports.azure_tables import connect
     from shared.ports.credentials import managed_identity
-    from shared.ports.entitlement import DevCenterEntitlement
     from shared.ports.environments import AzureEnvironments
     from shared.ports.prices import RetailPrices
+    from shared.ports.signing_keys import SigningKeys, keys_at
     from shared.ports.tokens import EntraTokens
 
     settings = from_environment()
@@ -124,19 +136,38 @@ def world() -> World:
         ),
         environments=environments,
         memory=memory,
-        entitlement=DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential),
+        entitlement=_entitlement(settings, credential),
         governance=_governance(settings, credential),
         prices=prices,
         topic=_topic(settings, credential),
         now=utc_now,
         actual_cost=_actual_cost(settings, credential, sessions),
+        telemetry=_telemetry(settings, credential),
         tokens=EntraTokens(
             issuer=settings.token_issuer,
-            audience=settings.token_audience,
-            jwks_url=settings.token_jwks_url,
+            audiences=settings.token_audiences,
             tenants=settings.tenant_ids,
+            keys=SigningKeys(keys_at(settings.token_jwks_url)),
         ),
     )
+
+
+def _entitlement(settings: AppSettings, credential: TokenCredential) -> Entitlement:
+    from shared.ports.dev_center import ArmProjects, DevCenterEntitlement
+    from shared.ports.entra_groups import GroupEntitlement
+
+    if settings.entitlement_groups or settings.dev_center_endpoint is None:
+        return GroupEntitlement(
+            endpoint=settings.graph_endpoint, credential=credential, groups=settings.entitlement_groups
+        )
+    projects = None
+    if settings.dev_center_group is not None:
+        projects = ArmProjects(
+            endpoint=settings.dev_center_arm_endpoint,
+            subscription_id=settings.subscription_id,
+            resource_group=settings.dev_center_group,
+        )
+    return DevCenterEntitlement(endpoint=settings.dev_center_endpoint, credential=credential, projects=projects)
 
 
 def _actual_cost(settings: AppSettings, credential: TokenCredential, sessions: Sessions) -> ActualCost | None:
@@ -148,6 +179,20 @@ def _actual_cost(settings: AppSettings, credential: TokenCredential, sessions: S
         scope=settings.cost_scope,
         project_of=sessions.project_of,
     )
+
+
+def _telemetry(settings: AppSettings, credential: TokenCredential) -> Telemetry:
+    if settings.telemetry is Exporter.NONE:
+        return NoTelemetry()
+    from shared.ports.queued_telemetry import QueuedTelemetry
+
+    return QueuedTelemetry(lambda: _sink(settings, credential))
+
+
+def _sink(settings: AppSettings, credential: TokenCredential) -> Sink:
+    from shared.ports.otel import make_sink  # in the thread that exports: some tenths of a second
+
+    return make_sink(settings.telemetry, settings.platform_name, settings.telemetry_connection, credential)
 
 
 def _topic(settings: AppSettings, credential: TokenCredential) -> EventTopic:

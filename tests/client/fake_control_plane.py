@@ -109,7 +109,7 @@ class FakeControlPlane:
     def _route(self, call: Call) -> Answer:
         if call.path == "/api/projects":
             return 200, {"value": [self.project.view()]}, {}
-        words = call.path.removeprefix("/api/projects/demo").strip("/").split("/")
+        words = call.path.removeprefix("/api/projects/demo").removeprefix("/api/").strip("/").split("/")
         match words[0]:
             case "users":
                 answer = self._route_shell(words, call)
@@ -160,6 +160,8 @@ class FakeControlPlane:
                 return self.usage.read(call)
             case "GET", ["usage", "reconciliation"]:
                 return 200, self.usage.reconciliation, {}
+            case "GET", ["activity", "verification"]:
+                return 200, self.usage.verification, {}
             case "GET", ["activity"]:
                 return self._page(self.usage.activity, call)
             case "GET", ["gpuSettings"]:

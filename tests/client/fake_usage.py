@@ -16,6 +16,7 @@ class FakeUsage:
     csv: str = "start,seconds\r\n"
     reconciliation: dict[str, object] = field(default_factory=dict)
     activity: list[dict[str, object]] = field(default_factory=list)
+    verification: dict[str, object] = field(default_factory=dict)
 
     def read(self, call: Call) -> Answer:
         asked = {name: values[0] for name, values in call.query.items()}

@@ -86,6 +86,8 @@ def test_a_projects_usage_is_asked_for_with_its_filters(terminal: Terminal) -> N
         ["project", "activity", "--actor", ""],
         ["project", "usage", "--region", ""],
         ["project", "usage", "--label", " "],
+        ["project", "activity", "--expect", "1:a"],
+        ["project", "activity", "--verify", "--actor", "me"],
     ],
 )
 def test_words_that_do_not_go_together_are_refused_before_anything_is_asked(terminal: Terminal, words) -> None:
@@ -274,7 +276,7 @@ def test_activity_is_listed_with_its_facts(terminal: Terminal) -> None:
 
     shown = terminal.run("project", "activity").stdout.decode().splitlines()
 
-    assert shown[0].split() == ["TIME", "WHAT", "BY", "ON", "FACTS"]
+    assert shown[0].split() == ["TIME", "WHAT", "BY", "ON", "FROM", "FACTS"]
     assert shown[1].split()[:4] == ["2026-11-21T22:00:00Z", "Session.Ended", "control-plane", "sessions/s-1"]
     assert shown[1].endswith("endReason=Idle, meteredSeconds=90, note=a [2Jb")
     assert asked(terminal, "/activity") == {"maxpagesize": "50"}
@@ -340,3 +342,57 @@ def test_a_row_that_is_too_wide_is_a_block_with_what_it_has(terminal: Terminal) 
     ]
     assert shown[4].startswith("FACTS  endReason=Idle, note=")
     assert shown[shown.index("") + 1] == shown[0]
+
+
+# verification
+
+
+HEAD = {"number": 7, "hash": "ab" * 32, "sealedAt": "2026-11-21T22:00:00Z"}
+
+
+def test_an_audit_that_is_intact_is_said_so_with_the_seal_to_note(terminal: Terminal) -> None:
+    terminal.plane.usage.verification = {
+        "from": "2026-11-14", "to": "2026-11-21", "intact": True, "sealed": 41, "waiting": 3, "seals": 9,
+        "head": HEAD, "found": 0, "findings": [],
+    }  # fmt: skip
+
+    done = terminal.run("project", "activity", "--verify", "--since", "2026-11-14", "--expect", "7:" + "ab" * 32)
+
+    assert (done.returncode, done.stderr) == (0, b"devboxgpu: nothing was altered, removed or added\n")
+    assert done.stdout.decode().splitlines() == [
+        "Intact from 2026-11-14 to 2026-11-21: 41 entries sealed, 3 not sealed yet",
+        f"Newest seal, to be noted elsewhere and given to --expect: 7:{'ab' * 32}",
+    ]
+    assert asked(terminal, "/activity/verification") == {"from": "2026-11-14", "expect": "7:" + "ab" * 32}
+
+
+def test_what_was_tampered_with_is_listed_and_ends_with_1(terminal: Terminal) -> None:
+    terminal.plane.usage.verification = {
+        "from": "2026-11-14", "to": "2026-11-21", "intact": False, "sealed": 41, "waiting": 0, "seals": 9,
+        "head": None, "found": 102, "findings": [
+            {"kind": "Altered", "day": "2026-11-20", "entry": "demo.o-1", "detail": "it is not what\x1b[2J was sealed"},
+            {"kind": "SealMissing", "day": "2026-11-20", "seal": 4, "detail": "seal 5 comes after seal 3"},
+        ],
+    }  # fmt: skip
+
+    done = terminal.run("project", "activity", "--verify")
+
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 1
+    assert lines[0].split() == ["WHAT", "DAY", "ENTRY", "WHY"]
+    assert lines[1].split()[:3] == ["Altered", "2026-11-20", "demo.o-1"]
+    assert lines[2].split()[:4] == ["SealMissing", "2026-11-20", "seal", "4"]
+    assert lines[3].startswith("NOT intact from 2026-11-14")
+    assert lines[3].endswith("; 2 of 102 findings are shown")
+    assert b"\x1b" not in done.stdout
+    assert terminal.run("project", "activity", "--verify", "-o", "json").returncode == 1
+
+
+def test_the_platforms_own_activity_is_asked_for_without_a_project(terminal: Terminal) -> None:
+    terminal.plane.usage.activity = [entry(1)]
+    terminal.plane.usage.verification = {"intact": True, "from": "a", "to": "b"}
+
+    assert terminal.run("project", "activity", "--platform").returncode == 0
+    assert terminal.run("project", "activity", "--platform", "--verify").returncode == 0
+
+    assert [call.path for call in terminal.plane.calls] == ["/api/activity", "/api/activity/verification"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -243,10 +244,18 @@ def test_replicas_are_found_one_by_one_too(cloud: LocalCloud) -> None:
     assert container.log_stream_endpoint.split("/subscriptions/")[0] == cloud.exec
 
 
+def name_of(pid: int) -> str:
+    """Return the process's name: the shell's, until it has become what it was told to run."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 def test_what_was_started_in_a_container_ends_with_it(cloud: LocalCloud) -> None:
     word = f"96420{abs(hash(str(cloud.state))) % 10**8}"
     cloud.run_app("dbg-one", body(command=["sh", "-c", f"setsid sleep {word} & exec sleep infinity"]))
-    pids = wait_until(lambda: processes_with(word))
+    wait_until(lambda: len(cloud.truth_of("dbg-one")["pids"]) == 2)
+    pids = wait_until(lambda: [pid for pid in processes_with(word) if name_of(pid) == "sleep"])
     first = min(set(cloud.truth_of("dbg-one")["pids"]) - set(pids))
 
     os.kill(first, signal.SIGKILL)

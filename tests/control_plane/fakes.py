@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ import msgspec
 
 from shared.domain.access import Caller
 from shared.domain.governance import Governance
+from shared.domain.measures import Measure, Metric
 from shared.domain.names import ProjectId, SessionId, UserId
 from shared.domain.pricing import GpuType, PriceSource, Rate
 from shared.domain.provisioning import AppCondition, AppSeen, Failure
@@ -33,11 +34,13 @@ from shared.ports.container_apps import (
     NotYet,
     WayIn,
 )
+from shared.ports.entitlement import EntitlementUnknown
 from shared.ports.environments import EnvironmentFacts, EnvironmentUnknown
 from shared.ports.event_topic import EventRefused, TopicUnavailable
 from shared.ports.governance import GovernanceUnknown
 from shared.ports.rows import from_entity, to_entity
 from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Update
+from shared.ports.telemetry import Span
 from shared.ports.tokens import TokenRefused
 
 USERS = {
@@ -48,6 +51,10 @@ USERS = {
     "erin": UserId("e0000000-0000-4000-8000-000000000005"),
     "olga": UserId("f0000000-0000-4000-8000-000000000006"),
 }
+
+
+APPEND_ONLY = ("audit", "seals")
+"""Where the app's role in Azure may add and read, but not change or remove (docs/security-limits-and-audit.md)."""
 
 
 class Crashed(Exception):
@@ -117,6 +124,8 @@ class MemoryTables:
         keys = [change.key for change in changes]
         assert len(set(keys)) == len(keys), f"one row twice in a transaction: {keys}"
         assert len(changes) <= 100
+        if table in APPEND_ONLY:
+            assert all(isinstance(change, Insert) for change in changes), f"{table} is append-only"
         for change in changes:
             present = self._rows.get((table, partition, change.key))
             if isinstance(change, Insert) is (present is not None):
@@ -176,6 +185,7 @@ class FakeAzure:
     page_size: int = 20
     list_fails_on_page: int | None = None
     listings: int = 0
+    tokens_issued: int = 0
 
     def create(self, spec: AppSpec) -> Accepted | Later | Failure:
         self.puts += 1
@@ -246,7 +256,8 @@ class FakeAzure:
     def way_in(self, app: str) -> WayIn | NotYet:
         if self._find(app) is None:
             return NotYet("gone")
-        return WayIn(exec_url="ws://127.0.0.1:1/exec", token="canary-token", expires_at=self.now())
+        self.tokens_issued += 1
+        return WayIn(exec_url=f"ws://127.0.0.1:1/{app}/exec", token=f"canary-token-{app}", expires_at=self.now())
 
     def prove_gpu(self, app: str, exec_url: str | None) -> GpuProved | NoGpu | NotYet:
         return self.proofs.pop(0) if self.proofs else GpuProved("GPU 0: Tesla T4")
@@ -341,7 +352,7 @@ class FakeActualCost:
 
 
 class FakeEntitlement:
-    """Dev Boxes of made-up users, as in DESIGN.md section 10."""
+    """Dev Boxes of made-up users, as in DESIGN.md section 10; no answer while `away`."""
 
     def __init__(self) -> None:
         self.boxes = {
@@ -353,18 +364,31 @@ class FakeEntitlement:
         self.administrators = {("demo", USERS["carol"])}
         self.projects = {"demo", "other"}
         self.asked = 0
+        self.away = False
 
-    def has_dev_box(self, project: ProjectId, user: UserId) -> bool:
+    @property
+    def trouble(self) -> str | None:
+        return "503 html" if self.away else None
+
+    def _answer(self) -> None:
         self.asked += 1
+        if self.away:
+            raise EntitlementUnknown("503 html")
+
+    def is_member(self, project: ProjectId, user: UserId) -> bool:
+        self._answer()
         return (project, user) in self.boxes
 
     def is_administrator(self, project: ProjectId, user: UserId) -> bool:
+        self._answer()
         return (project, user) in self.administrators
 
     def projects_of(self, user: UserId) -> list[ProjectId]:
+        self._answer()
         return sorted({ProjectId(project) for project, owner in self.boxes if owner == user})
 
     def all_projects(self) -> list[ProjectId]:
+        self._answer()
         return [ProjectId(project) for project in sorted(self.projects)]
 
 
@@ -385,6 +409,27 @@ class FakeTopic:
         if any(self.refuses(row) for _, _, row in events):
             raise EventRefused("400")
         self.published += [(project, event_id, msgspec.structs.replace(row)) for project, event_id, row in events]
+
+
+class KeptTelemetry:
+    """Telemetry that stays here, for tests to look at."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.measures: list[Measure] = []
+
+    def span(self, span: Span) -> None:
+        self.spans.append(span)
+
+    def measure(self, measures: Iterable[Measure]) -> None:
+        self.measures += measures
+
+    def sum_of(self, metric: Metric, **words: str) -> float:
+        """Return what was added up, or last stood, under these words (a metric's other words are left open)."""
+        found = [
+            one.value for one in self.measures if one.metric is metric and words.items() <= dict(one.words).items()
+        ]
+        return found[-1] if metric in (Metric.SESSIONS, Metric.LINE_LENGTH) else sum(found)
 
 
 class NamedTokens:

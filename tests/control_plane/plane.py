@@ -16,6 +16,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from activities import handover, inbound, keeping, orphans, promoting, surveying, sweep_lease, sweeping
+from activities.traced import traced, traced_driving
 from api.bridge import ASIDE, serve_with
 from localcloud.durable.client_api import DurableClientApi, IdInUse, Outcome
 from localcloud.durable.clock import VirtualClock
@@ -119,10 +120,13 @@ class AppCaller:
         wire = json.loads(input_text or "null")
         try:
             if name in DRIVING_STEPS:
-                return json.dumps(await DRIVING_STEPS[name](wire, self.plane.world, self.plane.drivers))
+                step = SweepStep(name) if name in list(SweepStep) else Step(name)
+                return json.dumps(
+                    await traced_driving(step, DRIVING_STEPS[name])(wire, self.plane.world, self.plane.drivers)
+                )
             if name in SWEEP_STEPS:
-                return json.dumps(SWEEP_STEPS[name](wire, self.plane.world))
-            facts = STEPS[Step(name)](wire, self.plane.world)
+                return json.dumps(traced(SweepStep(name), SWEEP_STEPS[name])(wire, self.plane.world))
+            facts = traced(Step(name), STEPS[Step(name)])(wire, self.plane.world)
             await promoting.wake_promoted(self.plane.world, self.plane.drivers)
             return json.dumps(facts)
         except Exception as error:

@@ -30,6 +30,7 @@ from tests.control_plane.fakes import (
     FakeGovernance,
     FakePrices,
     FakeTopic,
+    KeptTelemetry,
     MemoryTables,
     NamedTokens,
 )
@@ -45,6 +46,10 @@ ENVIRONMENT = {
     "DEVBOXGPU_TENANT_IDS": "t",
     "DEVBOXGPU_DEV_CENTER_ENDPOINT": "http://127.0.0.1:1",
     "DEVBOXGPU_TABLES_CONNECTION": "unused",
+    # virtual time stands still while a test calls: limits have tests of their own (test_limits.py)
+    "DEVBOXGPU_USER_REQUESTS_PER_MINUTE": "1000000",
+    "DEVBOXGPU_USER_OPENINGS_PER_MINUTE": "1000000",
+    "DEVBOXGPU_PROJECT_REQUESTS_PER_MINUTE": "10000000",
 }
 STEPS = {
     Step.ADMIT: admission.admit_session,
@@ -96,6 +101,7 @@ class Surroundings:
         self.entitlement, self.prices = FakeEntitlement(), FakePrices()
         self.governance, self.environments = FakeGovernance(), FakeEnvironments()
         self.actual_cost = FakeActualCost()
+        self.telemetry = KeptTelemetry()
         self.highest_cap = 0
         self._settings = parse({**ENVIRONMENT, **settings})
         self.start_process()
@@ -116,6 +122,7 @@ class Surroundings:
             tokens=NamedTokens(),
             now=self.now,
             actual_cost=self.actual_cost,
+            telemetry=self.telemetry,
         )
 
     def over(self, tables: MemoryTables) -> None:

@@ -486,7 +486,7 @@ def test_a_second_sweep_keeps_away_while_another_has_the_lease_and_comes_when_it
     play(tmp_path, story)
 
 
-WRITES_OF_A_SWEEP = 30
+WRITES_OF_A_SWEEP = 33
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

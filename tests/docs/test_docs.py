@@ -13,6 +13,7 @@ from localcloud.container_apps.faults import MEANINGS as CONTAINER_APP_FAULTS
 from localcloud.durable.faults import Faults
 from localcloud.event_grid.faults import MEANINGS as EVENT_FAULTS
 from localcloud.identity import people
+from scripts import access_matrix
 from shared.domain.access import Who
 from shared.domain.effective import effective
 from shared.domain.errors import ErrorCode
@@ -177,6 +178,19 @@ def test_files_that_are_named_exist(path):
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_that_are_named_exist(path):
+    named = {name for code in code_in(path) for name in re.findall(r"\btest_\w+\b(?!\.py)", code)}
+    if not named:
+        return
+    there = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    assert named - there == set()
+
+
 def test_every_decision_has_its_page_in_the_list_and_all_four_parts():
     pages = sorted((DOCS / "decisions").glob("[0-9]*.md"))
     listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", page("decisions/README.md"))
@@ -223,3 +237,32 @@ def headings_of(path):
     """Return the anchors that a page's headings make, as GitHub forms them."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_access_matrix_on_the_page_is_the_one_in_the_code():
+    written = page("security.md")
+
+    assert access_matrix.page_with(access_matrix.matrix(), written) == written, (
+        "run: python -m scripts.access_matrix --write"
+    )
+
+
+def test_every_test_that_the_security_page_names_exists():
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", page("security.md")))
+    there = {
+        (path.name, test)
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for test in re.findall(r"^(?:async )?def (test_\w+)\(", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+
+    assert len(named) > 30
+    assert named - there == set()
+
+
+def test_every_threat_has_an_answer_and_a_test_and_no_risk_of_the_ten_is_left_out():
+    threats = table_rows(page("security.md").partition("## Threats")[2].partition("\n## ")[0])[2:]
+    risks = table_rows(page("security.md").partition("## OWASP")[2].partition("\n## ")[0])[2:]
+
+    assert {row[0][2] for row in threats} == set("STRIDE")
+    assert [row[0].split()[0] for row in risks] == [f"API{number}" for number in range(1, 11)]
+    assert all(len(row) == 3 and row[1] and row[2].startswith("`test_") for row in [*threats, *risks])

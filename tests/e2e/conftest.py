@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.kept import found_in, secrets_of
 from tests.e2e.people import Person
 from tests.e2e.running_stack import RunningStack
 
@@ -36,6 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     one.up()
     yield one
     one.cloud.down()
+    assert found_in(one.state, secrets_of(one.state)) == [], "a secret was kept somewhere in the whole run"
 
 
 @pytest.fixture

@@ -74,6 +74,25 @@ def test_an_administrator_sees_and_stops_but_never_gets_into_anothers_shell(stac
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/admin/functions"),
+        ("GET", "/admin/host/keys"),
+        ("POST", "/admin/functions/keep_house"),
+        ("GET", "/runtime/webhooks/durabletask/instances"),
+        ("POST", "/runtime/webhooks/EventGrid?functionName=on_resource_event"),
+    ],
+)
+def test_an_operators_token_opens_none_of_the_hosts_own_routes(stack, method, path):
+    origin = stack.endpoints["api"].removesuffix("/api")
+    headers = {"Authorization": f"Bearer {stack.person('olga').token}", "aeg-event-type": "Notification"}
+
+    answer = send(method, f"{origin}{path}", [] if method == "POST" else None, headers)
+
+    assert answer.status == 401, answer.text
+
+
+@pytest.mark.parametrize(
     ("who", "project", "status", "code"),
     [
         ("dave", "demo", 403, "NotEntitled"),

@@ -203,7 +203,7 @@ def test_settings_are_tried_without_being_written(stack, dev):
 
 
 def test_a_disabled_project_keeps_what_runs_or_warns_it_and_ends_it(stack, dev):
-    stack.settings({"idle": {"timeoutMinutes": 30, "warnMinutes": [0.05]}})
+    stack.settings({"idle": {"timeoutMinutes": 30, "warnMinutes": [0.15]}})
     shell = dev.opened()
 
     assert administers(stack, disabled(), runningSessions="keep").status == 200

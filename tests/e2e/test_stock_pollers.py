@@ -40,6 +40,20 @@ def test_a_stock_azure_core_poller_follows_the_opening_to_its_end(stack, dev):
     dev.persistently("POST", f"sessions/{view['session']}/stop")
 
 
+def test_a_stock_azure_core_poller_follows_a_stop_until_the_app_is_gone(stack, dev):
+    held = dev.opened()
+    with stock_client(dev) as client:
+        url = f"{dev.api}/projects/demo/sessions/{held.session}/stop?api-version={API_VERSION}"
+        first = client.send_request(HttpRequest("POST", url, json={}), _return_pipeline_response=True)
+        assert first.http_response.status_code == 202
+        poller = LROPoller(client, first, lambda done: done.http_response.json(), LROBasePolling(timeout=1))
+        monitor = poller.result(timeout=90)
+
+    assert poller.status() == "Succeeded"
+    assert monitor["session"] == held.session
+    assert all(app["deletedAt"] is not None for app in stack.truth_of(held.app))
+
+
 def test_a_stock_azure_core_poller_reports_a_refusal_with_its_code(stack, dev):
     stack.settings({"maxConcurrentSessionsPerUser": 1})
     held = dev.opened()

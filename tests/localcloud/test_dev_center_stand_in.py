@@ -1,5 +1,7 @@
 """The Dev Center stand-in: who has a Dev Box where, paging, and failing on demand."""
 
+from urllib.parse import quote
+
 import pytest
 
 from localcloud.container_apps.catalog import SUBSCRIPTION
@@ -87,15 +89,24 @@ def test_me_is_the_caller(ask_dev_center):
     assert body["user"] == people.object_id("alice")
 
 
-def test_carol_alone_administers_the_demo_project(ask_dev_center):
-    assert ask_dev_center("/projects/DEMO/administrators")[1] == {"value": [{"user": people.object_id("carol")}]}
-    assert ask_dev_center("/projects/other/administrators")[1] == {"value": []}
+@pytest.mark.parametrize(
+    ("project", "user", "administers"),
+    [("DEMO", "carol", True), ("other", "carol", False), ("demo", "alice", False), ("demo", "olga", False)],
+)
+def test_carol_alone_administers_the_demo_project_by_a_role_assignment(ask_arm, project, user, administers):
+    asked = quote(f"atScope() and assignedTo('{people.object_id(user)}')")
+    path = f"{PROJECTS}/{project}/providers/Microsoft.Authorization/roleAssignments"
+    status, body = ask_arm(path, query=f"api-version=2022-04-01&$filter={asked}")
+
+    assert status == 200
+    told = [(one["properties"]["principalId"], one["properties"]["roleDefinitionId"][-36:]) for one in body["value"]]
+    assert told == ([(people.object_id(user), "331c37c6-af14-46d9-b9f4-e1909e1b95a0")] if administers else [])
 
 
 def test_projects_are_listed_and_an_unknown_one_is_not_found(ask_dev_center):
     assert [project["name"] for project in ask_dev_center("/projects")[1]["value"]] == ["demo", "other"]
     assert ask_dev_center("/projects/demo")[1]["maxDevBoxesPerUser"] > 0
-    for path in ("/projects/nowhere", "/projects/nowhere/administrators", "/projects/nowhere/users/me/devboxes"):
+    for path in ("/projects/nowhere", "/projects/nowhere/users/me/devboxes"):
         status, body = ask_dev_center(path)
         assert (status, body["error"]["code"]) == (404, "ProjectNotFound")
 

@@ -36,6 +36,9 @@ class Since(click.ParamType[timedelta | date]):
 @click.option(
     "--limit", metavar="N", type=click.IntRange(1, 100_000), default=USUAL_LIMIT, show_default=True, help="At most."
 )
+@click.option("--verify", is_flag=True, help="Say what was altered, removed or added after it was sealed; then exit 1.")
+@click.option("--expect", metavar="N:HASH", help="With --verify: a seal as an earlier --verify has told it.")
+@click.option("--platform", is_flag=True, help="Refused attempts that belong to no project, as operator.")
 @output_options
 @endpoint_options
 def project_activity(
@@ -46,6 +49,9 @@ def project_activity(
     actor: str | None,
     session: str | None,
     limit: int,
+    verify: bool,
+    expect: str | None,
+    platform: bool,
     output: str,
     query: str | None,
     endpoint: str | None,
@@ -53,18 +59,35 @@ def project_activity(
 ) -> None:
     """Who changed what in a project and when, newest first, from its audit, as its administrator.
 
+    With --verify its entries are held against the seals that the control plane made of them, from --since on.
+
     \b
         devboxgpu project activity --since 2h --type Session.Ended,Session.Stopping
+        devboxgpu project activity --since 2026-11-01 --verify
     """  # noqa: D301 - the backspace is click's mark for lines to keep
     from devboxgpu.columns import ACTIVITY_COLUMNS
     from devboxgpu.data_output import show
+    from devboxgpu.verification_view import show_verification
 
+    api = configured(endpoint=endpoint, project=name, debug=debug, project_needed=not platform).control_plane()
+    if verify:
+        if kind or actor or session:
+            raise click.UsageError("--verify looks at every entry: leave --type, --actor and --session out")
+        days = {"from": _day(since), "expect": expect}
+        told = api.verify_activity({key: value for key, value in days.items() if value}, platform=platform)
+        raise click.exceptions.Exit(show_verification(told, output, query))
+    if expect:
+        raise click.UsageError("--expect goes with --verify")
     asked = {"from": _instant(since), "type": kind, "actor": actor, "session": session}
     asked["maxpagesize"] = str(min(limit, 1000))
     filters = {key: said(key, value) for key, value in asked.items() if value is not None}
-    api = configured(endpoint=endpoint, project=name, debug=debug).control_plane()
-    found = api.list_activity(filters, limit=limit)
+    found = api.list_activity(filters, limit=limit, platform=platform)
     show(found, output, query, columns=ACTIVITY_COLUMNS, empty="nothing has happened that fits")
+
+
+def _day(since: timedelta | date | None) -> str | None:
+    """The UTC day that an instant lies in: seals are verified by days."""
+    return (datetime.now(UTC) - since).date().isoformat() if isinstance(since, timedelta) else _instant(since)
 
 
 def _instant(since: timedelta | date | None) -> str | None:
