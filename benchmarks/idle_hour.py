@@ -46,7 +46,7 @@ class Cost:
 
 
 def run(*, small: bool) -> None:
-    sessions, lasts = (1, HOUR / 6) if small else (10, HOUR)
+    sessions, lasts = (1, MINUTE) if small else (10, HOUR)
     alone, held = measured(0, lasts), measured(sessions, lasts)
     more = held.less(alone)
     hours = sessions * (lasts / HOUR)

@@ -206,7 +206,10 @@ def test_an_event_that_comes_again_closes_nothing_that_was_opened_since(tmp_path
     async def story(one: Plane) -> None:
         await open_from(one)
         await one.receive(type=STOPPED, data=box(), time=None)
-        await one.run_for(30 + days * 15 * 3600)
+        await one.run_for(30)
+        one.keeps_house_every_s = 300.0
+        await one.run_for(days * 15 * 3600)
+        one.keeps_house_every_s = 5.0
         view = await open_from(one, shell="shell-two")
 
         await one.receive(type=STOPPED, data=box(), time=None)

@@ -150,7 +150,7 @@ def test_a_monitor_asks_to_come_back_until_it_is_final_and_is_kept_for_a_day(pla
 
         await one.call("alice", "StopSession", {}, session=view["session"])
         await one.run_for(120)
-        one.sweeps = True
+        one.sweeps, one.keeps_house_every_s = True, 300.0
         await one.run_for(23 * 3600)
         for kind in ("open", "stop"):
             status, monitor, _ = await one.call("alice", "GetOperation", operation=f"{kind}-{view['session']}")
