@@ -9,6 +9,7 @@ import pytest
 from port_harness import Scripted
 
 from localcloud.stack import LocalCloud
+from shared.ports.azure_tables import AzureTables, connect
 
 
 @pytest.fixture
@@ -37,3 +38,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     running.up()
     yield running
     running.down()
+
+
+@pytest.fixture(scope="module")
+def tables(cloud: LocalCloud) -> AzureTables:
+    made = connect(connection=cloud.endpoints["tables"], endpoint=None, credential=None)
+    made.create_tables()
+    return made

@@ -15,19 +15,12 @@ from shared.domain.events import Actor, EventType
 from shared.domain.names import OUTBOX_EVENTS, ProjectId, audit_partition
 from shared.domain.records import OutboxRow
 from shared.domain.verification import verdict_on
-from shared.ports.azure_tables import AzureTables, connect
+from shared.ports.azure_tables import AzureTables
 from shared.ports.outgoing import outbox_entry
 from shared.ports.seals import digests_on, seals_since
 from tests.control_plane.surroundings import START, Surroundings
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture(scope="module")
-def tables(cloud) -> AzureTables:
-    made = connect(connection=cloud.endpoints["tables"], endpoint=None, credential=None)
-    made.create_tables()
-    return made
 
 
 @pytest.fixture

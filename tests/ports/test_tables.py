@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from shared.domain.names import ProjectId
 from shared.domain.records import LedgerRow, SessionRow, WakeRow
 from shared.ports import azure_tables
-from shared.ports.azure_tables import AzureTables, connect
+from shared.ports.azure_tables import connect
 from shared.ports.rows import LONGEST_TEXT, RowTooLarge, from_entity, to_entity
 from shared.ports.sessions import LookupRow
 from shared.ports.tables import Delete, Insert, StorageUnavailable, Update
@@ -22,13 +22,6 @@ from tests.control_plane.fakes import MemoryTables
 
 pytestmark = pytest.mark.stack
 KEYS = st.sampled_from(["a", "b", "c"])
-
-
-@pytest.fixture(scope="module")
-def tables(cloud) -> AzureTables:
-    made = connect(connection=cloud.endpoints["tables"], endpoint=None, credential=None)
-    made.create_tables()
-    return made
 
 
 @pytest.fixture
