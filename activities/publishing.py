@@ -21,7 +21,7 @@ from shared.domain.records import OutboxRow
 from shared.ports.event_topic import EventRefused, TopicUnavailable
 from shared.ports.outgoing import CONTROL_PLANE, outbox_entry
 from shared.ports.sessions import CORE
-from shared.ports.tables import LARGEST_TRANSACTION, Change, Delete, Insert, StorageUnavailable, Stored, Update
+from shared.ports.tables import Change, Delete, Insert, StorageUnavailable, Stored, Update, by_transaction
 from shared.ports.world import World
 
 log = logging.getLogger("devboxgpu.publishing")
@@ -87,10 +87,8 @@ def _publish(world: World, waiting: list[Entry]) -> int:
         _give_up(world, *entry)
     offer = round_of([entry for entry in waiting if entry not in given_up], now)
     _change(world, [entry for entry in offer.behind if not entry[1].row.audited], _noted)
-    together = offer.together
-    batches = [together[at : at + LARGEST_TRANSACTION] for at in range(0, len(together), LARGEST_TRANSACTION)]
     drained = silences = 0
-    for batch in [*batches, *([entry] for entry in offer.alone)]:
+    for batch in [*by_transaction(offer.together), *([entry] for entry in offer.alone)]:
         if silences == MOST_SILENCES:
             break
         try:
@@ -140,8 +138,7 @@ def _give_up(world: World, project: ProjectId, stored: Stored[OutboxRow]) -> Non
 def _commit(world: World, table: str, partition: str, changes: Sequence[Change]) -> list[Change]:
     """Commit in as few transactions as may be, or one by one where some were done before; return what was done."""
     tables, done = world.sessions.tables, list[Change]()
-    for start in range(0, len(changes), LARGEST_TRANSACTION):
-        part = changes[start : start + LARGEST_TRANSACTION]
+    for part in by_transaction(changes):
         if tables.commit(table, partition, part):
             done += part
         else:

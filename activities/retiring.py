@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.domain import names
 from shared.domain.records import SessionRow
 from shared.domain.sweeping import is_past_keeping
-from shared.ports.tables import LARGEST_TRANSACTION, Delete, Insert, Stored
+from shared.ports.tables import Delete, Insert, Stored, by_transaction
 from shared.ports.world import World
 
 
@@ -23,8 +23,7 @@ def retire(world: World, stored: Stored[SessionRow]) -> bool:
     if tables.read("history", month, key, SessionRow) is None:
         tables.commit("history", month, [Insert(key, session)])
     shells = world.sessions.shells_in(session)
-    for start in range(0, len(shells), LARGEST_TRANSACTION):
-        batch = shells[start : start + LARGEST_TRANSACTION]
+    for batch in by_transaction(shells):
         for shell in batch:
             tables.commit("history", f"{month}~shells", [Insert(f"{key}-{shell.row.shell}", shell.row)])
         if not world.sessions.commit(session.project, [Delete(shell.key, shell.etag) for shell in batch]):

@@ -15,7 +15,7 @@ from shared.domain.records import SessionRow
 from shared.domain.states import SessionState
 from shared.domain.usage import UsageRow, stands_in_for, usage_partition, usage_rows
 from shared.ports.sessions import until_settled
-from shared.ports.tables import LARGEST_TRANSACTION, Change, Insert, Stored, Tables, Update
+from shared.ports.tables import Change, Insert, Stored, Tables, Update, by_transaction
 from shared.ports.world import World
 
 
@@ -54,8 +54,7 @@ def _book_day(tables: Tables, day: str, rows: Mapping[str, UsageRow]) -> int:
         nonlocal done
         stored = {one.key: one for one in tables.scan("usage", day, keys, UsageRow)}
         changes = [change for key, row in rows.items() if (change := _booking(stored.get(key), key, row)) is not None]
-        for start in range(0, len(changes), LARGEST_TRANSACTION):
-            batch = changes[start : start + LARGEST_TRANSACTION]
+        for batch in by_transaction(changes):
             if not tables.commit("usage", day, batch):
                 return None
             done += len(batch)

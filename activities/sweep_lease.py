@@ -38,7 +38,7 @@ from shared.domain.sweeping import (
 )
 from shared.ports.drivers import Drivers, DriverUnknown
 from shared.ports.sessions import CORE
-from shared.ports.tables import LARGEST_TRANSACTION, Delete, Insert, StorageUnavailable, Stored, Update
+from shared.ports.tables import Delete, Insert, StorageUnavailable, Stored, Update, by_transaction
 from shared.ports.world import World
 
 log = logging.getLogger("devboxgpu.sweep")
@@ -123,6 +123,5 @@ def _forget(world: World, partitions: list[str]) -> None:
     tables = world.sessions.tables
     for partition in partitions:
         rows = tables.scan("seen", partition, EVERY_KEY, Row, most=MOST_FORGOTTEN)
-        for start in range(0, len(rows), LARGEST_TRANSACTION):
-            batch = rows[start : start + LARGEST_TRANSACTION]
+        for batch in by_transaction(rows):
             tables.commit("seen", partition, [Delete(row.key, row.etag) for row in batch])

@@ -35,7 +35,7 @@ from shared.ports.container_apps import AppPage
 from shared.ports.drivers import Drivers, DriverState
 from shared.ports.event_topic import NoTopic
 from shared.ports.sessions import Sessions
-from shared.ports.tables import LARGEST_TRANSACTION, Insert, Tables
+from shared.ports.tables import Insert, Tables, by_transaction
 from shared.ports.world import World
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -101,8 +101,7 @@ def fill(tables: Tables, projects: range, sessions: int) -> None:
         )
         tables.commit("core", project, [Insert(names.LEDGER_KEY, ledger)])
         rows = [running(project, ids.new_session_id()) for _ in range(sessions)]
-        for start in range(0, len(rows), LARGEST_TRANSACTION):
-            batch = rows[start : start + LARGEST_TRANSACTION]
+        for batch in by_transaction(rows):
             tables.commit("core", project, [Insert(names.session_key(row.session), row) for row in batch])
 
 

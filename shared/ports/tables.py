@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from shared.domain.records import Row
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 TABLES = ("core", "history", "usage", "audit", "seen", "lookup", "capacity", "seals")
 LARGEST_TRANSACTION = 100
 """Changes that a transaction takes (Azure: reliability.md 3.1)."""
+
+
+def by_transaction(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield these in their order, as many at a time as a transaction takes."""
+    for start in range(0, len(items), LARGEST_TRANSACTION):
+        yield items[start : start + LARGEST_TRANSACTION]
 
 
 class StorageUnavailable(Exception):
