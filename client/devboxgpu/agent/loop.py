@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import deque
 from typing import Any, Callable
 
 Call = Callable[[], None]
@@ -52,6 +53,11 @@ class Loop:
         self._children: dict[int, Callable[[int], None]] = {}
         self._signals: dict[int, Call] = {}
         self._runs = False
+        self._soon: deque[Call] = deque()
+        self._told, self._telling = os.pipe()
+        for fd in (self._told, self._telling):
+            os.set_blocking(fd, False)
+        self.reader(self._told, self._hear)
 
     def reader(self, fd: int, call: Call, *, late: bool = False) -> None:
         """Calls while there is something to read, or the end of it. What is `late` comes after all others of a round:
@@ -78,6 +84,12 @@ class Loop:
             self._watched[fd].write = None
             self._select(fd, self._watched[fd])
 
+    def watch(self, fd: int, on_readable: Call | None, on_writable: Call | None) -> None:
+        """Both at once, in place of what was said of the descriptor before."""
+        watched = self._watched.setdefault(fd, _Watched())
+        watched.read, watched.write = on_readable, on_writable
+        self._select(fd, watched)
+
     def close(self, fd: int) -> None:
         """Forgets the descriptor and closes it."""
         self.no_reader(fd)
@@ -88,6 +100,14 @@ class Loop:
         timer = Timer(call)
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
+
+    def soon(self, call: Call) -> None:
+        """Calls in the next round. The one thing here that another thread may use."""
+        self._soon.append(call)
+        try:
+            os.write(self._telling, b"\0")
+        except BlockingIOError:
+            return  # it is full of such words: the loop will look
 
     def on_exit(self, pid: int, call: Callable[[int], None]) -> None:
         """Calls once when the child has ended, with its exit code: 128+n where signal n ended it."""
@@ -101,14 +121,10 @@ class Loop:
     def run(self) -> None:
         """Until `stop`. Takes the process's signals: only for its main thread."""
         self._runs = True
-        told, telling = os.pipe()
-        for fd in (told, telling):
-            os.set_blocking(fd, False)
-        signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._telling, warn_on_full_buffer=False)
         self._signals.setdefault(signal.SIGCHLD, self._reap)
         for number in self._signals:
             signal.signal(number, _noted)
-        self.reader(told, lambda: self._take_signals(told))
         self._reap()
         try:
             while self._runs:
@@ -152,21 +168,25 @@ class Loop:
 
     def _select(self, fd: int, watched: _Watched) -> None:
         mask = (selectors.EVENT_READ if watched.read else 0) | (selectors.EVENT_WRITE if watched.write else 0)
-        if mask == watched.mask:
+        if mask and mask == watched.mask:
             return
-        if not mask:
-            self._selector.unregister(fd)
-            del self._watched[fd]
-        elif watched.mask:
+        if mask and watched.mask:
             self._selector.modify(fd, mask, watched)
-        else:
+        elif mask:
             self._selector.register(fd, mask, watched)
+        else:
+            del self._watched[fd]
+            if watched.mask:
+                self._selector.unregister(fd)
         watched.mask = mask
 
-    def _take_signals(self, told: int) -> None:
-        for number in set(os.read(told, 4096)):
+    def _hear(self) -> None:
+        """Bytes of the pipe are numbers of signals, and 0 for `soon`."""
+        for number in set(os.read(self._told, 65536)):
             if number in self._signals:
                 self._signals[number]()
+        for _ in range(len(self._soon)):
+            self._safely(self._soon.popleft())
 
     def _reap(self) -> None:
         """Everything that has ended, also what others left to us (the agent is the subreaper where it can be)."""
