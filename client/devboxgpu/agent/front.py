@@ -10,6 +10,7 @@ import fcntl
 import os
 import socket
 import sys
+from typing import Callable
 
 from .handshake import error_line
 from .places import Places, UnsafeDirectoryError, beside
@@ -38,29 +39,40 @@ def attach(path: str) -> int:
 def _connected(places: Places) -> socket.socket:
     """To the daemon; started if it is not there, by one of those who want it."""
     try:
-        return _connect(places.socket)
+        return _connect(places)
     except (FileNotFoundError, ConnectionRefusedError):
         pass
     lock = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            return _connect(places.socket)
+            return _connect(places)
         except (FileNotFoundError, ConnectionRefusedError):
             _start(places)
-        return _connect(places.socket)
+        return _connect(places)
     finally:
         os.close(lock)
 
 
-def _connect(path: str) -> socket.socket:
+def _connect(places: Places) -> socket.socket:
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        client.connect(path)
+        _within(places.directory, lambda: client.connect(os.path.basename(places.socket)))
     except OSError:
         client.close()
         raise
     return client
+
+
+def _within(directory: str, call: Callable[[], None]) -> None:
+    """Calls in that directory: an address of a socket ends at 107 bytes, which a path from the root may exceed."""
+    here = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.chdir(directory)
+        call()
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 def _start(places: Places) -> None:
@@ -71,7 +83,7 @@ def _start(places: Places) -> None:
         pass
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with listening:
-        listening.bind(places.socket)
+        _within(places.directory, lambda: listening.bind(os.path.basename(places.socket)))
         os.chmod(places.socket, 0o600)
         listening.listen(64)
         child = os.fork()
