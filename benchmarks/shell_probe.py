@@ -84,9 +84,9 @@ class CommandLine:
         source.write_bytes(os.urandom(megabytes << 20))
         with self._piped("run", "--", "cat", str(source)) as run:
             assert run.stdout is not None
-            size = len(run.stdout.read1(READ_SIZE))
+            size = len(os.read(run.stdout.fileno(), READ_SIZE))
             begun = time.perf_counter()
-            while data := run.stdout.read1(READ_SIZE):
+            while data := os.read(run.stdout.fileno(), READ_SIZE):
                 size += len(data)
             seconds = time.perf_counter() - begun
         if size != megabytes << 20:
@@ -200,7 +200,7 @@ class BareSocket:
     def echo(self, key: bytes) -> float:
         begun = time.perf_counter()
         self._socket.send("\0\0" + key.decode())
-        while key not in bytes(self._socket.recv())[2:]:
+        while key not in self._socket.recv(decode=False)[2:]:
             pass
         return time.perf_counter() - begun
 
@@ -217,7 +217,7 @@ class BareSocket:
         with _opened(line, session, f"{RAW}cat${{IFS}}{source}") as socket:
             size, begun = 0, 0.0
             while size < megabytes << 20:
-                frame = bytes(socket.recv())
+                frame = socket.recv(decode=False)
                 if frame[:2] == b"\0\1":
                     begun = begun or time.perf_counter()
                     size += len(frame) - 2
