@@ -196,6 +196,34 @@ def test_after_a_drop_the_same_shell_goes_on(terminal: Terminal) -> None:
     assert len(terminal.plane.exec.tokens) == 2
 
 
+def test_a_frozen_client_comes_back_to_the_same_shell(terminal: Terminal, eventually: Eventually) -> None:
+    screen = opened(terminal)
+    screen.sendline("x=kept")
+    screen.expect_exact(PROMPT)
+
+    os.kill(screen.pid, signal.SIGSTOP)  # the laptop sleeps
+    terminal.plane.exec.drop()
+    eventually(lambda: not terminal.plane.exec.open)
+    os.kill(screen.pid, signal.SIGCONT)
+
+    screen.expect_exact("reconnected after")
+    screen.sendline("echo still-$x")
+    screen.expect_exact("still-kept")
+    screen.sendline("exit 5")
+    assert exit_code(screen) == 5
+
+
+def test_output_that_is_left_out_is_told(terminal: Terminal) -> None:
+    screen = opened(terminal)
+
+    screen.sendline("head -c 60000000 /dev/zero | tr '\\0' x; echo; echo the-$((1+1))-end")
+    screen.expect_exact("the-2-end", timeout=60)
+    screen.expect(rb"[0-9.]+ MB of output are left out: they came faster than the connection carries")
+
+    screen.sendline("exit")
+    assert exit_code(screen) == 0
+
+
 def test_a_full_screen_program_is_not_written_over_at_a_drop(terminal: Terminal, eventually: Eventually) -> None:
     screen = opened(terminal)
     screen.sendline("printf '\\033[?1049h'; echo full-$((1+1))-screen; read x; printf '\\033[?1049l'")
