@@ -101,7 +101,7 @@ class ShellUse:
         )
         reconnection.redraw = nudge(remote, self._console)
         self._way_in.watch(remote, reconnection)
-        skipped = Skipped(self._notices, is_hidden=lambda: reconnection.is_hidden(), redraw=reconnection.redraw)
+        skipped = Skipped(self._notices, reconnection)
         if isinstance(remote, AgentProgram):
             remote.skipped = skipped.add
         if self._way_in.is_command:

@@ -1,11 +1,11 @@
-"""Output that was not shown, because a program on a terminal prints on and never waits for whoever looks on."""
+"""Output that is left out, because a program on a terminal does not wait long for who does not take it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from devboxgpu.notices import Notices
+from devboxgpu.reconnection import Reconnection
 
 QUIET_S = 1.0
 MEGABYTE = 1_000_000
@@ -14,8 +14,9 @@ MEGABYTE = 1_000_000
 class Skipped:
     """Tells how much it was, once no more of it comes."""
 
-    def __init__(self, notices: Notices, *, is_hidden: Callable[[], bool], redraw: Callable[[], None]) -> None:
-        self._notices, self._is_hidden, self._redraw = notices, is_hidden, redraw
+    def __init__(self, notices: Notices, reconnection: Reconnection) -> None:
+        """`reconnection` knows whether a line would spoil the screen, and how to have it drawn again."""
+        self._notices, self._reconnection = notices, reconnection
         self._bytes = 0
         self._telling: asyncio.TimerHandle | None = None
 
@@ -30,7 +31,7 @@ class Skipped:
 
     def _tell(self) -> None:
         count, self._bytes = self._bytes, 0
-        if not self._is_hidden():
-            said = f"{count / MEGABYTE:.1f} MB of output are left out: they came faster than the connection carries"
+        if not self._reconnection.is_hidden():
+            said = f"{count / MEGABYTE:.1f} MB of output are left out: they came faster than the connection carried"
             self._notices.aside(said)
-            self._redraw()
+            self._reconnection.redraw()

@@ -213,17 +213,6 @@ def test_a_frozen_client_comes_back_to_the_same_shell(terminal: Terminal, eventu
     assert exit_code(screen) == 5
 
 
-def test_output_that_is_left_out_is_told(terminal: Terminal) -> None:
-    screen = opened(terminal)
-
-    screen.sendline("head -c 60000000 /dev/zero | tr '\\0' x; echo; echo the-$((1+1))-end")
-    screen.expect_exact("the-2-end", timeout=60)
-    screen.expect(rb"[0-9.]+ MB of output are left out: they came faster than the connection carries")
-
-    screen.sendline("exit")
-    assert exit_code(screen) == 0
-
-
 def test_a_full_screen_program_is_not_written_over_at_a_drop(terminal: Terminal, eventually: Eventually) -> None:
     screen = opened(terminal)
     screen.sendline("printf '\\033[?1049h'; echo full-$((1+1))-screen; read x; printf '\\033[?1049l'")
