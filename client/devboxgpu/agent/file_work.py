@@ -8,29 +8,34 @@ from typing import Any, Callable, TypeVar
 
 from .channels import Channel, Handler
 from .file_errors import FileError
+from .services import Agent, Request
+from .tree import resolved
 
 MOST_THREADS = 8
-Soon = Callable[[Callable[[], None]], None]
-"""Has the loop call a function soon; may be called from any thread."""
 Outcome = TypeVar("Outcome")
 
 _threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="files")
 
 
-def in_thread(work: Callable[[], Outcome], then: Callable[[Outcome], None], soon: Soon) -> None:
+def in_thread(work: Callable[[], Outcome], then: Callable[[Outcome], None], agent: Agent) -> None:
     """`work`, which raises nothing, in a thread, then `then` with what it returned in the loop."""
-    _threads.submit(lambda: soon(partial(then, work())))
+    _threads.submit(lambda: agent.loop.soon(partial(then, work())))
 
 
 class FileWork(Handler):
     """A conversation about a file: a piece of work at a time in a thread, everything else in the loop."""
 
-    def __init__(self, channel: Channel, soon: Soon) -> None:
-        self.channel = channel
-        self._soon = soon
+    def __init__(self, channel: Channel, request: Request, agent: Agent) -> None:
+        self.channel, self.request, self.agent = channel, request, agent
+        self._soon = agent.loop.soon
         self._busy = False
         self._let_go = False
         self._afterwards: Callable[[], None] | None = None
+
+    def place(self) -> str:
+        """The file that the request is about. Raises FileError."""
+        path, name = str(self.request.get("path")), str(self.request.get("name") or "")
+        return resolved(path, name, start=self.agent.start_directory)
 
     def go_on(self) -> None:
         """Begins the next piece of work, if there is one now."""

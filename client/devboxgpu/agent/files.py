@@ -11,8 +11,9 @@ from typing import Any, Iterator
 
 from .channels import Channel
 from .file_errors import FileError
-from .file_work import FileWork, Soon
+from .file_work import FileWork
 from .incoming import PIECE, IncomingFile, facts
+from .services import Agent, Request
 from .tree import make, resolved, walk
 
 ENTRIES_AT_ONCE = 200
@@ -22,16 +23,15 @@ MOST_ERRORS_TOLD = 50
 class _Reader(FileWork):
     """An ordinary file that is read from its beginning and hashed, so much of it as it had when it was opened."""
 
-    def __init__(self, channel: Channel, request: dict[str, Any], soon: Soon) -> None:
-        super().__init__(channel, soon)
-        self._request = request
+    def __init__(self, channel: Channel, request: Request, agent: Agent) -> None:
+        super().__init__(channel, request, agent)
         self._descriptor = -1
         self._at = 0
         self._hash = hashlib.sha256()
         self.do(self._open, self._opened)
 
     def _open(self) -> os.stat_result:
-        self._path = resolved(str(self._request.get("path")), str(self._request.get("name") or ""))
+        self._path = self.place()
         try:
             self._descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             status = os.fstat(self._descriptor)
@@ -86,8 +86,8 @@ class Get(_Reader):
 
     def _opened(self, status: os.stat_result) -> None:
         super()._opened(status)
-        known = (self._request.get("size"), self._request.get("mtime_ns"))
-        offset = self._request.get("offset") or 0
+        known = (self.request.get("size"), self.request.get("mtime_ns"))
+        offset = self.request.get("offset") or 0
         is_same = known == (status.st_size, status.st_mtime_ns)
         self._from = offset if is_same and 0 < offset <= status.st_size else 0
         self.channel.message({**facts(status), "offset": self._from})
@@ -107,15 +107,14 @@ class Put(FileWork):
 
     _under_way: dict[str, Put] = {}  # noqa: RUF012 - what this class knows of its own; by the unfinished part's place
 
-    def __init__(self, channel: Channel, request: dict[str, Any], soon: Soon) -> None:
-        super().__init__(channel, soon)
-        self._request = request
+    def __init__(self, channel: Channel, request: Request, agent: Agent) -> None:
+        super().__init__(channel, request, agent)
         self._pieces: list[bytes] = []
         self._at_eof = self._begun = False
         self._sha256 = ""
         self._file: IncomingFile | None = None
         try:
-            path = resolved(str(request.get("path")), str(request.get("name") or ""))
+            path = self.place()
             identity, size = str(request.get("identity")), int(request.get("size") or 0)
             if not identity.isalnum() or size < 0:
                 raise FileError("FileFailed", f"{path}: the request names no content")
@@ -146,7 +145,7 @@ class Put(FileWork):
             data, self._pieces = b"".join(self._pieces), []
             self.do(lambda: file.write(data), lambda _: self.channel.consumed(len(data)))
         elif self._at_eof:
-            mode, mtime_ns = self._request.get("mode"), self._request.get("mtime_ns")
+            mode, mtime_ns = self.request.get("mode"), self.request.get("mtime_ns")
             self.do(lambda: file.finish(self._sha256, mode=mode, mtime_ns=mtime_ns), lambda _: self.end({}))
 
     def release(self) -> None:
@@ -164,15 +163,14 @@ class Put(FileWork):
 
         file = self._file
         if file is not None and self.channel.is_open:
-            self.do(lambda: file.begin(resume=bool(self._request.get("resume"))), begun)
+            self.do(lambda: file.begin(resume=bool(self.request.get("resume"))), begun)
 
 
 class List(FileWork):
     """The entries of a tree, as lines of JSON."""
 
-    def __init__(self, channel: Channel, request: dict[str, Any], soon: Soon) -> None:
-        super().__init__(channel, soon)
-        self._request = request
+    def __init__(self, channel: Channel, request: Request, agent: Agent) -> None:
+        super().__init__(channel, request, agent)
         self._entries: Iterator[dict[str, Any]] | None = None
         self._rest = b""
         self._at_end = False
@@ -187,7 +185,7 @@ class List(FileWork):
 
     def _some(self) -> bytes:
         if self._entries is None:
-            self._entries = walk(resolved(str(self._request.get("path"))), deep=bool(self._request.get("deep", True)))
+            self._entries = walk(self.place(), deep=bool(self.request.get("deep", True)))
         return b"".join(json.dumps(e).encode("ascii") + b"\n" for e in itertools.islice(self._entries, ENTRIES_AT_ONCE))
 
     def _take(self, lines: bytes) -> None:
@@ -203,9 +201,8 @@ class List(FileWork):
 class Make(FileWork):
     """Directories and links of a tree, which come as lines of JSON; the result tells which could not be made."""
 
-    def __init__(self, channel: Channel, request: dict[str, Any], soon: Soon) -> None:
-        super().__init__(channel, soon)
-        self._path = str(request.get("path"))
+    def __init__(self, channel: Channel, request: Request, agent: Agent) -> None:
+        super().__init__(channel, request, agent)
         self._rest = b""
         self._at_eof = False
         self._errors: list[dict[str, Any]] = []
@@ -231,7 +228,8 @@ class Make(FileWork):
         for line in lines:
             entry = json.loads(line.decode("ascii"))
             try:
-                make(resolved(self._path, str(entry.get("name") or "")), entry)
+                name = str(entry.get("name") or "")
+                make(resolved(str(self.request.get("path")), name, start=self.agent.start_directory), entry)
             except FileError as error:
                 self._failed += 1
                 if len(self._errors) < MOST_ERRORS_TOLD:

@@ -6,10 +6,11 @@ import errno
 import os
 import socket
 import struct
-from typing import Any, Callable, Optional, Protocol, Tuple
+from typing import Any, Tuple
 
 from .channels import Channel, Handler
-from .file_work import Soon, in_thread
+from .file_work import in_thread
+from .services import Agent, Request
 
 LARGEST_PIECE = 64 * 1024
 LOCAL_FAMILIES = {
@@ -19,20 +20,13 @@ LOCAL_FAMILIES = {
 }
 Address = Tuple[int, Tuple[Any, ...]]
 """A family, and where in it."""
-Callback = Optional[Callable[[], None]]
-
-
-class Watch(Protocol):
-    """Has the loop say when a descriptor can be read or written; replaces what was said of it before."""
-
-    def __call__(self, descriptor: int, on_readable: Callback, on_writable: Callback) -> None: ...
 
 
 class Forward(Handler):
     """One connection. `closed` is the other end giving up: a connection that ends well is closed from here."""
 
-    def __init__(self, channel: Channel, request: dict[str, Any], *, watch: Watch, soon: Soon) -> None:
-        self._channel, self._watch = channel, watch
+    def __init__(self, channel: Channel, request: Request, agent: Agent) -> None:
+        self._channel, self._watch = channel, agent.loop.watch
         self._host, self._port = str(request.get("host") or "localhost"), _number(request.get("port"))
         self._socket: socket.socket | None = None
         self._addresses: list[Address] = []
@@ -43,7 +37,7 @@ class Forward(Handler):
         elif self._host in LOCAL_FAMILIES:
             self._try([(family, (host, self._port)) for family, host in LOCAL_FAMILIES[self._host]])
         else:
-            in_thread(lambda: _addresses(self._host, self._port), self._try, soon)
+            in_thread(lambda: _addresses(self._host, self._port), self._try, agent)
 
     def data(self, data: bytes, *, is_error: bool) -> None:
         self._pending.append(data)

@@ -18,13 +18,13 @@ from .safe_names import PART_SUFFIX, unsafe
 Entry = Dict[str, Any]
 
 
-def resolved(path: str, name: str = "") -> str:
-    """The place of a tree's entry: `path` is absolute, or begins at the home directory, `~` or not."""
+def resolved(path: str, name: str = "", *, start: str) -> str:
+    """The place of a tree's entry: `path` is absolute, begins with `~`, or is relative to `start`."""
     if "\0" in path:
         raise FileError("NotFound", "a path has a NUL in it")
     if why := unsafe(name, windows=os.name == "nt"):
         raise FileError("UnsafeName", f"{name}: the name {why}")
-    top = os.path.join(os.path.expanduser("~"), os.path.expanduser(path))
+    top = os.path.join(start, os.path.expanduser(path))
     return os.path.join(top, *name.split("/")) if name else top
 
 
