@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from devboxgpu.agent_bootstrap import NoAgentError
+from devboxgpu.agent_link import AgentLink
 from devboxgpu.api import ControlPlane
+from devboxgpu.connector import Connector
 from devboxgpu.errors import EXIT_NOT_FOUND, DevBoxGpuError
 from devboxgpu.wire import Json, Shell, text_of
 from devboxgpu.wording import end_reason, printable
@@ -14,6 +20,10 @@ class NoSessionError(DevBoxGpuError):
     """There is no running session of mine, or not that one."""
 
     exit_code = EXIT_NOT_FOUND
+
+
+class NoAgentInSessionError(DevBoxGpuError):
+    """The container cannot run the agent."""
 
 
 def find_shell(api: ControlPlane, session: str | None) -> Shell:
@@ -45,3 +55,21 @@ def _nothing_runs(newest: Json | None, session: str | None) -> str:
         why = end_reason(reason) if reason else "the control plane does not say why"
         return f"{which} ({shell.session or 'without a name'}) is over: {why}; 'devboxgpu shell' opens another one"
     return f"{which} is not running yet: it is {shell.phase or shell.state}"
+
+
+@asynccontextmanager
+async def session_link(api: ControlPlane, shell: Shell) -> AsyncIterator[AgentLink]:
+    """A link to the agent of the shell's session, which is closed at the end.
+
+    Raises SessionEndedError, ConnectionLostError, or NoAgentInSessionError.
+    """
+    try:
+        link = await Connector(api, shell.id).link()
+    except NoAgentError as error:
+        raise NoAgentInSessionError(
+            f"files and ports need Python 3.8 or newer in the container, and it has none that can be used: {error}"
+        ) from None
+    try:
+        yield link
+    finally:
+        await link.close()

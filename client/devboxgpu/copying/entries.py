@@ -1,4 +1,4 @@
-"""What a listing says is in a tree. A listing from the session is anybody's: every entry is looked at before it counts."""
+"""What a listing says is in a tree. One from the session is anybody's: every entry is looked at before it counts."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class Listing:
         return self.entries[""]
 
 
-def listing(found: Iterable[Mapping[str, object]], *, for_windows: bool = WINDOWS, folds: bool = FOLDS_NAMES) -> Listing:
+def listing(
+    found: Iterable[Mapping[str, object]], *, for_windows: bool = WINDOWS, folds: bool = FOLDS_NAMES
+) -> Listing:
     """The entries that may be copied to a system of that kind, and those that may not.
 
     Raises FileError where it is no listing: without a top, or without an end.
@@ -96,7 +98,7 @@ def _why_not(name: str, data: Mapping[str, object], read: Listing, *, for_window
     parent = read.entries.get(name.rpartition("/")[0]) if name else None
     if name and (parent is None or parent.kind != DIRECTORY):
         return "is not copied: it is in no directory of the tree"
-    if data.get("kind") not in KINDS:
+    if data.get("kind") not in KINDS or (not name and data.get("kind") == LINK):
         return "is not copied: it is of an unknown kind"
     return ""
 

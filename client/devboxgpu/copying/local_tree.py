@@ -8,7 +8,7 @@ import stat
 from devboxgpu.agent.file_errors import FileError
 from devboxgpu.agent.incoming import UMASK, dress
 from devboxgpu.agent.tree import make, walk
-from devboxgpu.copying.entries import DIRECTORY, FILE, LINK, Entry, Listing, listing
+from devboxgpu.copying.entries import DIRECTORY, FILE, LINK, OTHER, Entry, Listing, listing
 
 ALL = 0o777
 
@@ -23,14 +23,19 @@ class LocalTree:
         """Everything that is there, as the other end will call it. Raises FileError."""
         return listing(walk(self.top), for_windows=False, folds=False)
 
-    def there(self, name: str) -> Entry | None:
-        """What is there now; None where there is nothing, or not what could be the same file."""
-        try:
-            status = os.lstat(self.path(name))
-        except OSError:
-            return None
-        kind = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: LINK}.get(stat.S_IFMT(status.st_mode), "")
-        return Entry(name=name, kind=kind, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    def there(self, found: Listing) -> dict[str, Entry]:
+        """What is here now of what the other end has, by name. What cannot be looked at counts as absent."""
+        here = {}
+        for name in found.entries:
+            try:
+                status = os.lstat(self.path(name))
+            except OSError:
+                continue
+            kind = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: LINK}.get(
+                stat.S_IFMT(status.st_mode), OTHER
+            )
+            here[name] = Entry(name=name, kind=kind, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        return here
 
     def path(self, name: str) -> str:
         return os.path.join(self.top, *name.split("/")) if name else self.top

@@ -1,4 +1,4 @@
-"""One file to the session, or from it: from where an earlier try stopped, checked at the end, in place or not at all."""
+"""One file to the session, or from it: goes on where an earlier try stopped, and is in place whole or not at all."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def get(link: Opens, path: str, entry: Entry, target: str, *, resume: bool
     for may_resume in dict.fromkeys((resume, False)):
         so_far = 0
 
-        def count(size: int, was_there: bool) -> None:  # noqa: FBT001 - as Moved has it
+        def count(size: int, was_there: bool) -> None:
             nonlocal so_far
             so_far += size
             moved(size, was_there)
@@ -165,7 +165,11 @@ async def _get(link: Opens, path: str, entry: Entry, target: str, *, resume: boo
         if message is None:
             await good_result(stream)
             raise FileError("BadAnswer", "the session did not say what the file is")
-        if (message.get("size"), message.get("mtime_ns"), message.get("offset")) != (entry.size, entry.mtime_ns, offset):
+        if (message.get("size"), message.get("mtime_ns"), message.get("offset")) != (
+            entry.size,
+            entry.mtime_ns,
+            offset,
+        ):
             entry, offset = _as_it_is_now(entry, message), 0
             await asyncio.to_thread(incoming.discard)
             incoming = _incoming(path, entry, target)
