@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from devboxgpu.agent.channels import Channels, Handler
-from devboxgpu.errors import ConnectionLostError
+from devboxgpu.errors import ConnectionLostError, DevBoxGpuError
 
 LARGEST_READ = 256 * 1024
 """Bytes that one read gives at most: what came in many frames is handed on in few pieces."""
@@ -60,8 +60,18 @@ class _Received(Handler):
 class ChannelStream:
     """One end of a channel. One coroutine reads, one writes, one takes messages, any number wait for the result."""
 
-    def __init__(self, channels: Channels, request: Mapping[str, Any], send_soon: Callable[[], None]) -> None:
-        """Opens a channel with `request`; `send_soon` is told of anything new for the link to send."""
+    def __init__(
+        self,
+        channels: Channels,
+        request: Mapping[str, Any],
+        send_soon: Callable[[], None],
+        why_lost: Callable[[str], DevBoxGpuError] = ConnectionLostError,
+    ) -> None:
+        """Opens a channel with `request`; `send_soon` is told of anything new for the link to send.
+
+        `why_lost` makes the error of a link that is lost, from the reason.
+        """
+        self._why_lost = why_lost
         self._received = _Received()
         self._send_soon = send_soon
         self._channel = channels.open(dict(request), lambda _: self._received)
@@ -108,11 +118,12 @@ class ChannelStream:
         return self._received.messages.popleft()
 
     async def result(self) -> dict[str, Any]:
-        """How it ended, as the end that ended it says. Raises ConnectionLostError when the link was lost before."""
+        """How it ended, as the end that ended it says. Raises what the link was lost by: a ConnectionLostError, or a
+        SessionEndedError when its session ended."""
         while self._received.result is None:
             await self._received.change()
         if LOST in self._received.result:
-            raise ConnectionLostError(str(self._received.result[LOST]))
+            raise self._why_lost(str(self._received.result[LOST]))
         return self._received.result
 
     def close(self, result: Mapping[str, Any] | None = None) -> None:
