@@ -174,6 +174,7 @@ class List(FileWork):
         self._entries: Iterator[dict[str, Any]] | None = None
         self._rest = b""
         self._at_end = False
+        self._next()
 
     def go_on(self) -> None:
         if self._rest:

@@ -38,7 +38,7 @@ class CopyCommand:
 
     async def _upload_all(self) -> None:
         to = self._wanted.to
-        there = await self._copier.remote.look(to.path)
+        there = await self._copier.remote.look(to.path.rstrip("/") or "/")
         is_directory = there is not None and there.kind == DIRECTORY
         if self._is_wrong(is_directory, there is not None):
             return
@@ -46,7 +46,7 @@ class CopyCommand:
             await self._copier.remote.make(to.path, [{"name": "", "kind": DIRECTORY}])
         for source in self._wanted.sources:
             inside = is_directory or self._needs_directory
-            path = f"{to.path.rstrip('/')}/{source.name}" if inside and source.name else to.path
+            path = _below(to.path, source.name) if inside and source.name else to.path
             await self._one(source, self._copier.upload(LocalTree(source.path), path))
 
     async def _download_all(self) -> None:
@@ -81,3 +81,8 @@ class CopyCommand:
         except FileError as error:
             self._not_found += error.code == "NotFound"
             self._copier.report.failed.append(Trouble(name=source.path, why=str(error)))
+
+
+def _below(path: str, name: str) -> str:
+    """In the session, where paths are as POSIX has them."""
+    return name if path == "." else f"{path.rstrip('/')}/{name}"

@@ -75,4 +75,4 @@ def tell_troubles(report: Report, notices: Notices) -> None:
 
 
 def _told(trouble: Trouble) -> str:
-    return trouble.why if trouble.name and trouble.name in trouble.why else f"{trouble.name or '.'}: {trouble.why}"
+    return trouble.why if trouble.name in trouble.why else f"{trouble.name}: {trouble.why}"

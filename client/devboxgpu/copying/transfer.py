@@ -26,6 +26,22 @@ Moved = Callable[[int, bool], None]
 """Told of so many bytes that have been moved, or that were there already (True)."""
 
 
+class _Try:
+    """What one try has moved, so that it can be taken back."""
+
+    def __init__(self, moved: Moved) -> None:
+        self._moved = moved
+        self._sums = {False: 0, True: 0}
+
+    def moved(self, size: int, was_there: bool) -> None:
+        self._sums[was_there] += size
+        self._moved(size, was_there)
+
+    def take_back(self) -> None:
+        for was_there, size in self._sums.items():
+            self._moved(-size, was_there)
+
+
 class OutgoingFile:
     """A file of this machine, read once from its beginning and hashed; as much of it as it had when it was opened."""
 
@@ -81,14 +97,14 @@ class OutgoingFile:
 async def put(link: Opens, source: str, path: str, name: str, *, resume: bool, moved: Moved) -> None:
     """Copies a file of this machine to `name` below `path` of the session. Raises FileError."""
     for may_resume in dict.fromkeys((resume, False)):
-        file = await asyncio.to_thread(OutgoingFile, source)
+        file, this = await asyncio.to_thread(OutgoingFile, source), _Try(moved)
         try:
-            await _put(link, file, path, name, resume=may_resume, moved=moved)
+            await _put(link, file, path, name, resume=may_resume, moved=this.moved)
         except FileError as error:
-            # A part that was left by an earlier try, and is not what it seemed to be, costs one more try.
+            # A part that was left by an earlier try may not be what it seemed to be: one more try, from the beginning.
             if not may_resume or error.code != "ChecksumMismatch":
                 raise
-            moved(-(file.status.st_size - file.rest), False)
+            this.take_back()
         else:
             return
         finally:
@@ -138,19 +154,13 @@ async def _offset(stream: ChannelStream, result: asyncio.Future[dict[str, Any]],
 async def get(link: Opens, path: str, entry: Entry, target: str, *, resume: bool, moved: Moved) -> bool:
     """Copies `entry` below `path` of the session to `target`; whether it changed meanwhile. Raises FileError."""
     for may_resume in dict.fromkeys((resume, False)):
-        so_far = 0
-
-        def count(size: int, was_there: bool) -> None:
-            nonlocal so_far
-            so_far += size
-            moved(size, was_there)
-
+        this = _Try(moved)
         try:
-            return await _get(link, path, entry, target, resume=may_resume, moved=count)
+            return await _get(link, path, entry, target, resume=may_resume, moved=this.moved)
         except FileError as error:
             if not may_resume or error.code != "ChecksumMismatch":
                 raise
-            moved(-so_far, False)
+            this.take_back()
     raise AssertionError("the last try returns or raises")
 
 
