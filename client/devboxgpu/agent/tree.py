@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import Any, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator
 
 from .file_errors import FileError
 from .incoming import dress, facts
@@ -28,10 +28,15 @@ def resolved(path: str, name: str = "", *, start: str) -> str:
     return os.path.join(top, *name.split("/")) if name else top
 
 
-def walk(top: str, *, deep: bool = True) -> Iterator[Entry]:
+def _everything(_name: str, _is_directory: bool) -> bool:
+    return False
+
+
+def walk(top: str, *, deep: bool = True, leaves: Callable[[str, bool], bool] = _everything) -> Iterator[Entry]:
     """The top itself (a link to it is followed), then everything below it, a directory before what is in it.
 
-    Raises FileError where the top cannot be read. No other link is followed.
+    `leaves` says, by name and whether it is a directory, what is left out with all that is in it. No other link is
+    followed. Raises FileError where the top cannot be read.
     """
     try:
         status = os.stat(top)
@@ -51,7 +56,10 @@ def walk(top: str, *, deep: bool = True) -> Iterator[Entry]:
             if own.endswith(PART_SUFFIX):
                 continue
             entry = _looked_at(f"{name}/{own}" if name else own, os.path.join(path, own))
-            if entry.get("kind") == "directory":
+            is_directory = entry.get("kind") == "directory"
+            if leaves(entry["name"], is_directory):
+                continue
+            if is_directory:
                 below.append((entry["name"], os.path.join(path, own)))
             yield entry
         folders += reversed(below)

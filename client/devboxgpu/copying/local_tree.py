@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
 from devboxgpu.agent.file_errors import FileError
 from devboxgpu.agent.incoming import UMASK, dress
@@ -19,9 +20,9 @@ class LocalTree:
     def __init__(self, top: str) -> None:
         self.top = top
 
-    def listing(self) -> Listing:
-        """Everything that is there, as the other end will call it. Raises FileError."""
-        return listing(walk(self.top), for_windows=False, folds=False)
+    def listing(self, leaves: Callable[[str, bool], bool] = lambda _name, _is_directory: False) -> Listing:
+        """Everything that is there, as the other end will call it, but for what `leaves` says. Raises FileError."""
+        return listing(walk(self.top, leaves=leaves), for_windows=False, folds=False)
 
     def there(self, found: Listing) -> dict[str, Entry]:
         """What is here now of what the other end has, by name. What cannot be looked at counts as absent."""
