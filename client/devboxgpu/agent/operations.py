@@ -6,9 +6,18 @@ To add one: a factory in a module of its own (`services.Factory`), and its line 
 from __future__ import annotations
 
 from .channels import Channel, Handler
+from .hook import run_hook
+from .programs import open_program
 from .services import Agent, Factory, Request, RequestError
+from .status import tell_status
+from .warning import warn
 
-OPERATIONS: dict[str, Factory] = {}
+OPERATIONS: dict[str, Factory] = {
+    "program": open_program,
+    "status": tell_status,
+    "warn": warn,
+    "hook": run_hook,
+}
 
 
 def accept(channel: Channel, request: Request, agent: Agent) -> Handler:

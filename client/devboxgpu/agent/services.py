@@ -6,10 +6,15 @@ A handler works on `agent.loop` and never waits. It sends on its channel while `
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 from .channels import Channel, Handler
 from .loop import Loop
+
+if TYPE_CHECKING:
+    from .gpu import Gpu
+    from .hook import Hooks
+    from .programs import Programs
 
 Request = Dict[str, Any]
 
@@ -26,7 +31,7 @@ class RequestError(Exception):
 
 
 class Agent:
-    """What all operations share."""
+    """What all operations share; the daemon puts it together."""
 
     def __init__(self, directory: str, hash_: str, start_directory: str) -> None:
         self.loop = Loop()
@@ -35,6 +40,9 @@ class Agent:
         self.hash = hash_
         self.start_directory = start_directory
         """Where programs start, and what relative paths of a request are relative to: the image's working directory."""
+        self.programs: Programs
+        self.hooks: Hooks
+        self.gpu: Gpu
 
 
 Factory = Callable[[Channel, Request, Agent], Handler]
