@@ -59,11 +59,11 @@ may help, NoAgentError, LinkRefusedError, or a DevBoxGpuError for a link that wi
 class AgentLink:
     """Conversations with the agent over connections that come and go."""
 
-    def __init__(self, connect: Connect, *, silence_s: float | None = None) -> None:
+    def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._link = Link()
         self._channels = Channels(self._link)
-        self._hello = Hello(received=0, silence_s=silence_s, ways=Ways())
+        self._hello = Hello(received=0, silence_s=None, ways=Ways())
         self._wire: PacketWire | None = None
         self._running: asyncio.Task[None] | None = None
         self._something_to_send = asyncio.Event()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from devboxgpu.activity import ActivityReport
 from devboxgpu.calls import Calls, object_in, segment
 from devboxgpu.errors import RefusedError
 from devboxgpu.tokens import TokenSource
@@ -79,9 +80,9 @@ class ControlPlane:
     def connect_shell(self, shell: str) -> ExecAccess:
         return ExecAccess.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/connect")))
 
-    def renew_lease(self, shell: str, *, active_seconds_ago: int) -> LeaseRenewal:
-        body = {"activeSecondsAgo": active_seconds_ago}
-        return LeaseRenewal.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/renewLease", body)))
+    def renew_lease(self, shell: str, report: ActivityReport) -> LeaseRenewal:
+        path = self._shell_path(shell) + "/renewLease"
+        return LeaseRenewal.read(object_in(self._calls.call("POST", path, report.body())))
 
     def get_operation(self, operation: str) -> Polled:
         path = f"{self._project_path()}/operations/{segment(operation)}"

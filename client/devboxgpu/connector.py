@@ -19,6 +19,7 @@ from devboxgpu.incoming import Incoming
 from devboxgpu.lease import ended_by
 from devboxgpu.remote_command import READ_ONE_LINE
 from devboxgpu.session_end import raise_if_over
+from devboxgpu.wording import printable
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Connector:
     def __init__(self, api: ControlPlane, shell: str) -> None:
         self._api = api
         self._shell = shell
+        self._silence_s: float | None = None  # as the control plane last said
 
     async def attach(self, command: str, begin: Begin[Made], *, patience_s: float = PATIENCE_S) -> Made:
         """Starts `command` in the session, a new process.
@@ -59,7 +61,7 @@ class Connector:
             await asyncio.sleep(wait_s)
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
-    async def link(self, *, silence_s: float | None = None) -> AgentLink:
+    async def link(self) -> AgentLink:
         """A link to the agent, which is put into the container where it is not there yet.
 
         Raises NoAgentError where the container cannot have it, else as `attach`.
@@ -67,13 +69,11 @@ class Connector:
         from devboxgpu.agent_file import agent_file
 
         file = await asyncio.to_thread(agent_file)
-        link = AgentLink(lambda hello: self._attempt(READ_ONE_LINE, _greeting(file, hello)), silence_s=silence_s)
+        link = AgentLink(lambda hello: self._attempt(READ_ONE_LINE, self._greeting(file, hello)))
         try:
-            link.start(await self.attach(READ_ONE_LINE, _greeting(file, link.hello)))
-        except NoAnswerError as error:
-            raise NoAgentError(f"it does not start: {error}") from None
-        except LinkRefusedError as error:
-            raise ConnectionLostError(f"the agent in the container refuses: {error}") from None
+            link.start(await self.attach(READ_ONE_LINE, self._greeting(file, link.hello)))
+        except (NoAnswerError, LinkRefusedError) as error:
+            raise NoAgentError(f"it does not start: {printable(str(error))}") from None
         return link
 
     async def _attempt(self, command: str, begin: Begin[Made]) -> Made:
@@ -88,6 +88,7 @@ class Connector:
                 raise
             raise_if_over(await asyncio.to_thread(self._api.get_shell, self._shell))
             raise NotReadyError(str(refused)) from None
+        self._silence_s = access.silence_s
         try:
             socket = await open_socket(access, command)
         except BarredError as error:
@@ -98,16 +99,16 @@ class Connector:
             await socket.close()
             raise
 
+    def _greeting(self, file: CarriedFile, hello: Hello) -> Begin[Wire]:
+        async def begin(socket: ExecSocket) -> Wire:
+            hello.silence_s = self._silence_s
+            try:
+                async with asyncio.timeout(ANSWER_PATIENCE_S):
+                    await socket.resize(SIZE)
+                    output = Incoming(socket.output())
+                    await start_agent(socket, output, file)
+                    return await greet(socket, output, hello)
+            except TimeoutError:
+                raise NotReadyError(f"the container's shell did not answer within {ANSWER_PATIENCE_S:.0f} s") from None
 
-def _greeting(file: CarriedFile, hello: Hello) -> Begin[Wire]:
-    async def begin(socket: ExecSocket) -> Wire:
-        try:
-            async with asyncio.timeout(ANSWER_PATIENCE_S):
-                await socket.resize(SIZE)
-                output = Incoming(socket.output())
-                await start_agent(socket, output, file)
-                return await greet(socket, output, hello)
-        except TimeoutError:
-            raise NotReadyError(f"the container's shell did not answer within {ANSWER_PATIENCE_S:.0f} s") from None
-
-    return begin
+        return begin

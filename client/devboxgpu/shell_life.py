@@ -1,17 +1,14 @@
-"""A shell from the first word to the last: opened, kept, attached, and closed whatever happens in between."""
+"""A shell from the first word to the last: opened, kept, used, and closed whatever happens in between."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devboxgpu.activity import Activity
 from devboxgpu.api import ControlPlane, Opened
-from devboxgpu.attachment import Attachment, as_it_is, with_script
-from devboxgpu.blocking_io import StandardInput, StandardOutput
 from devboxgpu.connector import Connector
 from devboxgpu.console import Console
 from devboxgpu.errors import (
@@ -29,12 +26,12 @@ from devboxgpu.identifiers import new_shell_id
 from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
 from devboxgpu.notices import Notices
 from devboxgpu.opening import Opening, connected, headline
-from devboxgpu.piped_session import PipedSession
 from devboxgpu.progress import Progress, progress_on
-from devboxgpu.remote_command import LOGIN_SHELL, READ_ONE_LINE, SCRIPT_SHELL, piped_script, terminal_script
+from devboxgpu.remote import Remote
 from devboxgpu.session_end import may_hide_a_stop, raise_if_over
+from devboxgpu.shell_use import ShellUse
 from devboxgpu.stop import Signals, Stop
-from devboxgpu.terminal_session import TerminalSession
+from devboxgpu.way_in import WayIn
 from devboxgpu.wire import Shell
 
 EXIT_OUTPUT_CLOSED = 141
@@ -63,10 +60,25 @@ class ShellLife:
         self._console = Console()
         self._notices = Notices()
         self._activity = Activity()
-        self._connector = Connector(api, self._shell_id)
-        self._stdin, self._stdout = StandardInput(self._console.read), StandardOutput()
         self._stop = Stop()
         self._signals = Signals(self._stop, before_leaving=self._console.restore)
+        self._way_in = WayIn(
+            Connector(api, self._shell_id),
+            self._shell_id,
+            plan.arguments,
+            on_terminal=plan.on_terminal,
+            size=self._console.size,
+        )
+        self._use = ShellUse(
+            api,
+            self._way_in,
+            shell=self._shell_id,
+            console=self._console,
+            notices=self._notices,
+            activity=self._activity,
+            stop=self._stop,
+            signals=self._signals,
+        )
         self._opening_call: asyncio.Task[Opened] | None = None
         self._opening: Opening | None = None
         self._lease: LeaseKeeper | None = None
@@ -80,22 +92,24 @@ class ShellLife:
         self._signals.install()
         exit_code, reason = EXIT_CLIENT_FAILED, ""
         closed: Shell | None = None
+        ended_by: DevBoxGpuError | None = None
         try:
             exit_code = await self._live()
         except BrokenPipeError:
             exit_code = EXIT_OUTPUT_CLOSED
         except DevBoxGpuError as error:
+            ended_by = error
             exit_code, reason = self._explain(error)
         finally:
             # In every path, an unforeseen one too: the GPU must not stay behind.
-            closed = await self._close()
+            closed = await self._leave(ended_by)
         self._say_farewell(closed, exit_code, reason)
         return exit_code
 
     async def _live(self) -> int:
-        attachment = await self._stop.unless_stopped(self._open())
+        remote = await self._stop.unless_stopped(self._open())
         try:
-            exit_code = await self._use(attachment)
+            exit_code = await self._use.run(remote, self._session)
         except ConnectionLostError:
             await self._raise_if_stopped()
             raise
@@ -103,7 +117,11 @@ class ShellLife:
             await self._raise_if_stopped()
         return exit_code
 
-    async def _open(self) -> Attachment:
+    @property
+    def _session(self) -> str:
+        return (self._shell and self._shell.session) or self._shell_id
+
+    async def _open(self) -> Remote:
         progress = progress_on(self._notices)
         try:
             progress.enter("Requested", f"project {self._api.project}")
@@ -119,52 +137,23 @@ class ShellLife:
         finally:
             progress.abandon()
 
-    async def _connect(self, shell: Shell, progress: Progress) -> Attachment:
+    async def _connect(self, shell: Shell, progress: Progress) -> Remote:
         # Region and price are often known only now.
         news = headline(self._api.project, shell).removeprefix(self._told).removeprefix(" · ")
         progress.enter("Connecting", concluded=news)
-        attachment = await self._attach()
+        remote = await self._way_in.start()
         self._attached_at = time.monotonic()
         self._activity.happened()
         progress.finish(connected(shell, hint="Enter ~? for keys" if self._plan.on_terminal else ""))
-        return attachment
-
-    async def _attach(self) -> Attachment:
-        size, arguments = self._console.size(), self._plan.arguments
-        if not self._plan.on_terminal:
-            script = piped_script(arguments or SCRIPT_SHELL, output_is_terminal=sys.stdout.isatty())
-            return await self._connector.attach(READ_ONE_LINE, with_script(size, script))
-        if arguments:
-            return await self._connector.attach(READ_ONE_LINE, with_script(size, terminal_script(arguments)))
-        return await self._connector.attach(LOGIN_SHELL, as_it_is(size))
-
-    async def _use(self, attachment: Attachment) -> int:
-        if self._plan.on_terminal:
-            session = TerminalSession(
-                console=self._console,
-                stdin=self._stdin,
-                stdout=self._stdout,
-                notices=self._notices,
-                activity=self._activity,
-                stop=self._stop,
-                session=(self._shell and self._shell.session) or "",
-            )
-            # A command is not run twice behind the person's back; a shell may be.
-            return await session.run(attachment, reattach=None if self._plan.arguments else self._attach)
-        piped = PipedSession(stdin=self._stdin, stdout=self._stdout, activity=self._activity)
-        self._signals.forward_interrupt = lambda count: self._forward_interrupt(piped, count)
-        return await self._stop.unless_stopped(piped.run(attachment))
-
-    def _forward_interrupt(self, piped: PipedSession, count: int) -> None:
-        piped.interrupt()
-        if count > 1:
-            self._notices.say("Ctrl-C went to the remote command; once more disconnects")
+        if missing := self._way_in.missing():
+            self._notices.say(missing)
+        return remote
 
     def _keep_lease(self, shell: Shell) -> None:
         loop = asyncio.get_running_loop()
 
         def tell(text: str) -> None:
-            loop.call_soon_threadsafe(self._notices.say, text)
+            loop.call_soon_threadsafe(self._use.warn, text)
 
         first_s = DEFAULT_RENEWAL_S if shell.lease_s is None else shell.lease_s / RENEWALS_A_LEASE
         self._lease = LeaseKeeper(
@@ -196,11 +185,18 @@ class ShellLife:
         what = "leaving the line" if self._opening is not None and self._opening.waits else "closing the shell"
         return f"cancelled: {what} (Ctrl-C leaves at once)"
 
+    async def _leave(self, ended_by: DevBoxGpuError | None) -> Shell | None:
+        """Lets the program go, and then the session, unless others keep it."""
+        try:
+            await self._use.leave(ended_by)
+        finally:
+            closed = await self._close()
+        return closed
+
     async def _close(self) -> Shell | None:
         """Closes the shell, if it can exist, and says what is left to the lease when that fails."""
         if self._lease is not None:
             self._lease.stop()
-        self._signals.forward_interrupt = None
         if not await self._may_exist():
             return None
         try:

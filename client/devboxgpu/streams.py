@@ -119,7 +119,8 @@ class ChannelStream:
 
     async def result(self) -> dict[str, Any]:
         """How it ended, as the end that ended it says. Raises what the link was lost by: a ConnectionLostError, or a
-        SessionEndedError when its session ended."""
+        SessionEndedError when its session ended.
+        """
         while self._received.result is None:
             await self._received.change()
         if LOST in self._received.result:
