@@ -147,7 +147,7 @@ async def _down(stream: ChannelStream, writer: asyncio.StreamWriter) -> None:
     while (piece := await stream.read()) is not None:
         writer.write(piece[0])
         await writer.drain()
-    if writer.can_write_eof():
+    if not stream.ended_with:  # an end that is no failure
         writer.write_eof()
 
 

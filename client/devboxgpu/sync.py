@@ -146,7 +146,7 @@ class Sync:
         return entry.kind == DIRECTORY or (entry.kind == LINK and not leaves_tree(entry.name, entry.target))
 
     async def _beside(self, remote: RemoteFiles, entry: Entry, report: Report) -> None:
-        """The session's version of a file that was changed here too gets a name of its own, unless they are the same."""
+        """The session's version of a file that was changed here too gets its own name, unless they are the same."""
         try:
             path = await asyncio.to_thread(self._local.place, entry.name)
             if await asyncio.to_thread(os.path.isfile, path) and await self._is_same(remote, entry):

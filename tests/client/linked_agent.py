@@ -10,15 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from devboxgpu.agent.channels import Channel, Channels, Handler
-from devboxgpu.agent.files import Get, List, Make, Put, Sum
-from devboxgpu.agent.forward import Forward
 from devboxgpu.agent.link import Link
-from devboxgpu.agent.services import Agent, Factory, Request
+from devboxgpu.agent.operations import OPERATIONS
+from devboxgpu.agent.services import Agent, Request
 from devboxgpu.agent_link import AgentLink
 from devboxgpu.agent_wire import Hello, LinkRefusedError
 from devboxgpu.exec_socket import DroppedError
-
-OPERATIONS: dict[str, Factory] = {"get": Get, "put": Put, "list": List, "make": Make, "sum": Sum, "forward": Forward}
 
 
 class Bye(Handler):
