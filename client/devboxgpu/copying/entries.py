@@ -90,6 +90,8 @@ def listing(
 
 
 def _why_not(name: str, data: Mapping[str, object], read: Listing, *, for_windows: bool) -> str:
+    if not isinstance(data.get("name"), str):
+        return "is not copied: its name is no text"
     error = data.get("error")
     if isinstance(error, Mapping):
         return str(error.get("message"))
