@@ -8,6 +8,8 @@ import sys
 import click
 
 from devboxgpu import __version__
+from devboxgpu.commands.cp import cp
+from devboxgpu.commands.forward import forward
 from devboxgpu.commands.gpus import gpus
 from devboxgpu.commands.local import local
 from devboxgpu.commands.project import project
@@ -33,7 +35,7 @@ def cli() -> None:
     """
 
 
-for verb in (shell, run, sessions, gpus, usage, project, whoami, local):
+for verb in (shell, run, cp, forward, sessions, gpus, usage, project, whoami, local):
     cli.add_command(verb)
 
 

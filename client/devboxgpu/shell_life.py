@@ -31,6 +31,7 @@ from devboxgpu.remote import Remote
 from devboxgpu.session_end import may_hide_a_stop, raise_if_over
 from devboxgpu.shell_use import ShellUse
 from devboxgpu.stop import Signals, Stop
+from devboxgpu.sync import Sync
 from devboxgpu.way_in import WayIn
 from devboxgpu.wire import Shell
 
@@ -49,6 +50,8 @@ class ShellPlan:
     """The command to run; empty for a shell."""
     on_terminal: bool
     """Whether a person's terminal is attached, rather than standard input and output as they are."""
+    sync: Sync | None = None
+    """The folder that is taken along, and brought back."""
 
 
 class ShellLife:
@@ -68,6 +71,7 @@ class ShellLife:
             plan.arguments,
             on_terminal=plan.on_terminal,
             size=self._console.size,
+            sync=plan.sync,
         )
         self._use = ShellUse(
             api,
@@ -78,6 +82,7 @@ class ShellLife:
             activity=self._activity,
             stop=self._stop,
             signals=self._signals,
+            sync=plan.sync,
         )
         self._opening_call: asyncio.Task[Opened] | None = None
         self._opening: Opening | None = None
@@ -102,7 +107,9 @@ class ShellLife:
             exit_code, reason = self._explain(error)
         finally:
             # In every path, an unforeseen one too: the GPU must not stay behind.
-            closed = await self._leave(ended_by)
+            closed, came_back = await self._leave(ended_by)
+        if not came_back and not exit_code:
+            exit_code = EXIT_CLIENT_FAILED
         self._say_farewell(closed, exit_code, reason)
         return exit_code
 
@@ -141,7 +148,7 @@ class ShellLife:
         # Region and price are often known only now.
         news = headline(self._api.project, shell).removeprefix(self._told).removeprefix(" · ")
         progress.enter("Connecting", concluded=news)
-        remote = await self._way_in.start()
+        remote = await self._way_in.start(progress)
         self._attached_at = time.monotonic()
         self._activity.happened()
         progress.finish(connected(shell, hint="Enter ~? for keys" if self._plan.on_terminal else ""))
@@ -185,13 +192,14 @@ class ShellLife:
         what = "leaving the line" if self._opening is not None and self._opening.waits else "closing the shell"
         return f"cancelled: {what} (Ctrl-C leaves at once)"
 
-    async def _leave(self, ended_by: DevBoxGpuError | None) -> Shell | None:
-        """Lets the program go, and then the session, unless others keep it."""
+    async def _leave(self, ended_by: DevBoxGpuError | None) -> tuple[Shell | None, bool]:
+        """Lets the program go, and then the session, unless others keep it; whether its folder came back."""
+        came_back = True
         try:
-            await self._use.leave(ended_by)
+            came_back = await self._use.leave(ended_by)
         finally:
             closed = await self._close()
-        return closed
+        return closed, came_back
 
     async def _close(self) -> Shell | None:
         """Closes the shell, if it can exist, and says what is left to the lease when that fails."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from devboxgpu.agent.file_errors import FileError
@@ -14,7 +15,7 @@ from devboxgpu.agent.safe_names import leaves_tree
 from devboxgpu.copying.copier import Copier, same_bytes
 from devboxgpu.copying.entries import DIRECTORY, FILE, LINK, Entry, Listing, Trouble
 from devboxgpu.copying.local_tree import LocalTree
-from devboxgpu.copying.progress import shown, tell_troubles
+from devboxgpu.copying.progress import shown, shown_by, troubles_of
 from devboxgpu.copying.remote_files import Opens, RemoteFiles
 from devboxgpu.copying.report import Report, count
 from devboxgpu.copying.transfer import get
@@ -44,9 +45,10 @@ class Sync:
 
     def __init__(self, folder: str, notices: Notices, *, back: tuple[str, ...] = ()) -> None:
         """`back`: patterns as in `.devboxgpuignore`; only what matches one is brought back. None: everything."""
-        self._local = LocalTree(os.path.abspath(folder))
+        self.folder = os.path.abspath(folder)
+        self._local = LocalTree(self.folder)
         self._notices, self._patterns = notices, back
-        name = os.path.basename(self._local.top)
+        name = os.path.basename(self.folder)
         if not name:
             raise SyncError(f"--sync {folder}: the root of a file system has no name that it could have in the session")
         self.directory = f"~/{name}"
@@ -55,23 +57,27 @@ class Sync:
         self._placed: dict[str, Entry] = {}
         self._ours: dict[str, Entry] = {}
 
-    async def before(self, link: Opens) -> None:
-        """Takes the folder along. Raises SyncError where not all of it came to the session, or what the link raises."""
+    async def before(self, link: Opens, show: Callable[[str], None], tell: Callable[[str], None]) -> None:
+        """Takes the folder along; `show` is told how far it is, `tell` what is to stay on the screen.
+
+        Raises SyncError where not all of it came to the session, or what the link raises.
+        """
         report, remote = Report(), RemoteFiles(link)
         try:
-            self._rules = await asyncio.to_thread(IgnoreRules.of, self._local.top)
+            self._rules = await asyncio.to_thread(IgnoreRules.of, self.folder)
             found = await asyncio.to_thread(self._local.listing, self._leaves)
             there = await self._remote_listing(remote)
             newer = {name for name, entry in found.entries.items() if _is_newer(there.entries.get(name), entry)}
             report.left_out += [Trouble(name=name, why="the session's is newer, and stays") for name in sorted(newer)]
             wanted = Listing({n: e for n, e in found.entries.items() if n not in newer}, found.troubles)
-            async with shown(report, self._notices):
+            async with shown_by(report, show):
                 await Copier(remote=remote, report=report).upload(self._local, self.directory, found=wanted)
             self._ours, self._placed = found.entries, (await self._remote_listing(remote)).entries
         except (FileError, OSError) as error:
-            raise SyncError(f"--sync {self._local.top}: {error}") from None
-        tell_troubles(report, self._notices)
-        self._notices.say(f"taken along to {self.directory}: {report.summary()}")
+            raise SyncError(f"--sync {self.folder}: {error}") from None
+        for line in troubles_of(report):
+            tell(line)
+        tell(f"taken along to {self.directory}: {report.summary()}")
         if report.failed:
             failed = count(len(report.failed), "file")
             raise SyncError(f"{failed} could not be taken along; {FILE_NAME} in the folder may leave some behind")
@@ -95,7 +101,8 @@ class Sync:
             report.failed.append(Trouble(name=self.directory, why=str(error)))
         else:
             self._tell_deleted(found)
-        tell_troubles(report, self._notices)
+        for line in troubles_of(report):
+            self._notices.say(line)
         self._notices.say(f"brought back from {self.directory}: {report.summary()}")
         return not report.failed
 

@@ -51,7 +51,7 @@ async def test_what_is_taken_along_is_all_but_repositories_environments_and_what
 ):
     async with agent.link() as link:
         sync = Sync(str(project), Notices())
-        await sync.before(link)
+        await sync.before(link, str, Notices().say)
 
     there = agent.home / "project"
     assert sync.directory == "~/project"
@@ -66,7 +66,7 @@ async def test_what_the_program_made_comes_back_and_nothing_else_is_touched(
     before = files_below(project)
     async with agent.link() as link:
         sync = Sync(str(project), Notices())
-        await sync.before(link)
+        await sync.before(link, str, Notices().say)
         there = agent.home / "project"
         (there / "out" / "deep").mkdir(parents=True)
         (there / "out" / "deep" / "model.pt").write_text("weights")
@@ -95,7 +95,7 @@ async def test_a_file_changed_at_both_ends_is_kept_twice(
     (project / "notes.txt.from-session").write_text("from the last time")
     async with agent.link() as link:
         sync = Sync(str(project), Notices())
-        await sync.before(link)
+        await sync.before(link, str, Notices().say)
         there = agent.home / "project"
         assert not (there / "notes.txt.from-session").exists()
         for top, text in ((there, "theirs"), (project, "ours")):
@@ -116,7 +116,7 @@ async def test_a_file_changed_at_both_ends_is_kept_twice(
 async def test_only_what_matches_is_brought_back(agent: LinkedAgent, project: Path):
     async with agent.link() as link:
         sync = Sync(str(project), Notices(), back=("out/", "*.pt"))
-        await sync.before(link)
+        await sync.before(link, str, Notices().say)
         for name in ("out/x.txt", "y.pt", "cache/z.bin"):
             (agent.home / "project" / name).parent.mkdir(exist_ok=True)
             (agent.home / "project" / name).write_text("x")
@@ -133,7 +133,7 @@ async def test_what_is_newer_in_the_session_is_not_overwritten(
     (agent.home / "project").mkdir()
     (agent.home / "project" / "notes.txt").write_text("result of another shell")
     async with agent.link() as link:
-        await Sync(str(project), Notices()).before(link)
+        await Sync(str(project), Notices()).before(link, str, Notices().say)
 
     assert (agent.home / "project" / "notes.txt").read_text() == "result of another shell"
     assert "left out: notes.txt: the session's is newer, and stays" in capsys.readouterr().err
@@ -144,7 +144,7 @@ async def test_a_folder_that_does_not_arrive_whole_is_an_error(agent: LinkedAgen
     (agent.home / "project").write_text("a file is in the way")
     async with agent.link() as link:
         with pytest.raises(SyncError, match="could not be taken along"):
-            await Sync(str(project), Notices()).before(link)
+            await Sync(str(project), Notices()).before(link, str, Notices().say)
 
 
 def test_the_root_of_a_file_system_is_refused():

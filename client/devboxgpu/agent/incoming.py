@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import stat
+from functools import lru_cache
 from typing import Any
 
 from .file_errors import FileError
@@ -17,10 +18,6 @@ from .safe_names import PART_SUFFIX
 RESUMED_FROM = 1024 * 1024
 """Bytes from which on a file's unfinished part is kept; a smaller one is sooner sent again."""
 PIECE = 1024 * 1024
-UMASK = os.umask(0o077)
-"""What this process takes away from the modes of new files: it can only be asked by setting it."""
-os.umask(UMASK)
-NEW_FILE_MODE = 0o666 & ~UMASK
 _BINARY = getattr(os, "O_BINARY", 0)
 _FOLLOW_NOT = getattr(os, "O_NOFOLLOW", 0)
 
@@ -81,7 +78,7 @@ class IncomingFile:
         try:
             os.fsync(self._descriptor)
             self._close()
-            dress(self.part, NEW_FILE_MODE if mode is None else mode, mtime_ns)
+            dress(self.part, 0o666 & ~umask() if mode is None else mode, mtime_ns)
             os.replace(self.part, self.path)
             _sync_folder(self.path)
         except OSError as error:
@@ -136,6 +133,14 @@ class IncomingFile:
             for entry in entries:
                 if entry.name.startswith(_part_prefix(name)) and entry.name.endswith(PART_SUFFIX):
                     os.unlink(entry.path)
+
+
+@lru_cache(maxsize=None)
+def umask() -> int:
+    """What this process takes away from the modes of new files: it can only be asked by setting it, and so is once."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def dress(path: str, mode: int | None, mtime_ns: int | None) -> None:

@@ -11,7 +11,7 @@ from devboxgpu.copying.copier import Copier
 from devboxgpu.copying.entries import DIRECTORY, Trouble
 from devboxgpu.copying.local_tree import LocalTree
 from devboxgpu.copying.places import Copy, Place
-from devboxgpu.copying.progress import shown, tell_troubles
+from devboxgpu.copying.progress import shown, troubles_of
 from devboxgpu.errors import EXIT_ERROR, EXIT_NOT_FOUND
 from devboxgpu.notices import Notices
 
@@ -29,7 +29,8 @@ class CopyCommand:
                 await (self._upload_all() if self._wanted.to_session else self._download_all())
         finally:
             # Also when it was broken off: what failed until then would be lost otherwise.
-            tell_troubles(report, self._notices)
+            for line in troubles_of(report):
+                self._notices.say(line)
         if not self._quiet or report.failed:
             self._notices.say(report.summary())
         if report.failed:

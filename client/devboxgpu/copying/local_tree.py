@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 
 from devboxgpu.agent.file_errors import FileError
-from devboxgpu.agent.incoming import UMASK, dress
+from devboxgpu.agent.incoming import dress, umask
 from devboxgpu.agent.tree import make, walk
 from devboxgpu.copying.entries import DIRECTORY, FILE, LINK, OTHER, Entry, Listing, listing
 
@@ -68,4 +68,4 @@ class LocalTree:
 
 def own_mode(mode: int | None) -> int | None:
     """The mode that a file from elsewhere gets here: as new files do, without what the umask takes away."""
-    return None if mode is None else mode & ALL & ~UMASK
+    return None if mode is None else mode & ALL & ~umask()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 from devboxgpu.copying.entries import Trouble
@@ -63,15 +63,32 @@ def _share(report: Report) -> str:
     return f"{report.files} of {count(report.planned_files, 'file')}"
 
 
-def tell_troubles(report: Report, notices: Notices) -> None:
+@asynccontextmanager
+async def shown_by(report: Report, show: Callable[[str], None]) -> AsyncIterator[None]:
+    """Tells `show` again and again how far the report has grown."""
+
+    async def tell() -> None:
+        while True:
+            show(f"{_share(report)}, {megabytes(report.done_bytes)} of {megabytes(report.planned_bytes)}")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    telling = asyncio.ensure_future(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+def troubles_of(report: Report) -> Iterator[str]:
     """What was not copied, and why; the first of many, and how many more there are."""
     for kind, troubles in (("left out", report.left_out), ("failed", report.failed)):
         for trouble in troubles[:MOST_TOLD]:
-            notices.say(f"{kind}: {_told(trouble)}")
+            yield f"{kind}: {_told(trouble)}"
         if len(troubles) > MOST_TOLD:
-            notices.say(f"{kind}: {len(troubles) - MOST_TOLD} more")
+            yield f"{kind}: {len(troubles) - MOST_TOLD} more"
     for name in report.changed[:MOST_TOLD]:
-        notices.say(f"{name}: was written to while it was copied; the copy is as it was when it began")
+        yield f"{name}: was written to while it was copied; the copy is as it was when it began"
 
 
 def _told(trouble: Trouble) -> str:
