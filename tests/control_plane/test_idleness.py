@@ -1,4 +1,4 @@
-"""What keeps a running session and what does not, told by the API alone: GPUs, forgotten terminals, sleeping laptops."""
+"""What keeps a running session, told by the API alone: busy GPUs, forgotten terminals, laptops that sleep."""
 
 from __future__ import annotations
 
