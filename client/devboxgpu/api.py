@@ -77,7 +77,8 @@ class ControlPlane:
 
     def renew_lease(self, shell: str, *, active_seconds_ago: int) -> LeaseRenewal:
         body = {"activeSecondsAgo": active_seconds_ago}
-        return LeaseRenewal.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/renewLease", body)))
+        response = self._calls.call("POST", self._shell_path(shell) + "/renewLease", body)
+        return LeaseRenewal.read(object_in(response), answered_at=response.answered_at())
 
     def get_operation(self, operation: str) -> Polled:
         path = f"{self._project_path()}/operations/{segment(operation)}"

@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from devboxgpu import __version__
@@ -43,6 +45,14 @@ class Response:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
+
+    def answered_at(self) -> datetime | None:
+        """The service's clock, to the second; None where it does not tell it."""
+        try:
+            at = parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+        return at if at.tzinfo else None
 
     def retry_after_s(self) -> float | None:
         """How long the service asks us to wait: `Retry-After-Ms` first, then `Retry-After` in seconds."""
