@@ -19,6 +19,9 @@ TITLE_TERMS = (
 MULTIPLEXERS = ("screen", "tmux")
 RING_PROGRAMS = frozenset({"ghostty", "wezterm", "mintty", "vscode"})
 """TERM_PROGRAM, in lower case, of terminals that show OSC 9;4."""
+SWITCH = "DEVBOXGPU_TITLE"
+"""Set to off, it leaves title and ring alone. So does NO_COLOR: who wants plain text gets nothing else."""
+OFF = frozenset({"0", "off", "no", "false"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ def abilities_of(
     environ = os.environ if environ is None else environ
     is_terminal = _is_terminal(stream)
     term, program = environ.get("TERM", ""), _program(environ)
-    may = is_terminal and term != "dumb"
+    may = is_terminal and term != "dumb" and not environ.get("NO_COLOR") and environ.get(SWITCH, "").lower() not in OFF
     in_windows_terminal = bool(environ.get("WT_SESSION"))
     return Abilities(
         is_terminal=is_terminal,
@@ -52,7 +55,7 @@ def abilities_of(
         title=may and (in_windows_terminal or platform == "win32" or term.lower().startswith(TITLE_TERMS)),
         title_stack=may and platform != "win32" and not in_windows_terminal,
         ring=may and _shows_ring(environ, term, program),
-        colour=may and not environ.get("NO_COLOR"),
+        colour=is_terminal and term != "dumb" and not environ.get("NO_COLOR"),
         utf8=(getattr(stream, "encoding", None) or "").lower().replace("-", "").startswith("utf8"),
     )
 

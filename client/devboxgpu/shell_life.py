@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from devboxgpu.abilities import abilities_of
 from devboxgpu.activity import Activity
 from devboxgpu.api import ControlPlane, Opened
 from devboxgpu.attachment import Attachment, as_it_is, with_script
@@ -26,15 +27,19 @@ from devboxgpu.errors import (
 )
 from devboxgpu.farewell import end_line
 from devboxgpu.identifiers import new_shell_id
+from devboxgpu.layout import hanging
 from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
+from devboxgpu.list_price import ListPrice
 from devboxgpu.notices import Notices
-from devboxgpu.opening import Opening, connected, headline
+from devboxgpu.opening import Opening, connected, headline, news
 from devboxgpu.piped_session import PipedSession
 from devboxgpu.progress import Progress, progress_on
 from devboxgpu.remote_command import LOGIN_SHELL, READ_ONE_LINE, SCRIPT_SHELL, piped_script, terminal_script
 from devboxgpu.session_end import may_hide_a_stop, raise_if_over
+from devboxgpu.session_face import Gate
 from devboxgpu.stop import Signals, Stop
 from devboxgpu.terminal_session import TerminalSession
+from devboxgpu.title import TerminalSigns
 from devboxgpu.wire import Shell
 
 EXIT_OUTPUT_CLOSED = 141
@@ -71,8 +76,10 @@ class ShellLife:
         self._opening: Opening | None = None
         self._lease: LeaseKeeper | None = None
         self._shell: Shell | None = None
-        self._told = ""
+        self._told: list[str] = []
         """What the headline said."""
+        self._gate = Gate(self._notices.write)
+        self._signs = TerminalSigns(self._gate.write, abilities_of(sys.stderr))
         self._attached_at: float | None = None
 
     async def run(self) -> int:
@@ -88,6 +95,8 @@ class ShellLife:
             exit_code, reason = self._explain(error)
         finally:
             # In every path, an unforeseen one too: the GPU must not stay behind.
+            self._signs.restore()
+            self._gate.force()
             closed = await self._close()
         self._say_farewell(closed, exit_code, reason)
         return exit_code
@@ -104,25 +113,26 @@ class ShellLife:
         return exit_code
 
     async def _open(self) -> Attachment:
-        progress = progress_on(self._notices)
+        progress, listed = progress_on(self._notices, self._signs), ListPrice(self._api)
         try:
             progress.enter("Requested", f"project {self._api.project}")
             call = asyncio.to_thread(self._api.open_shell, self._shell_id, self._plan.request)
             self._opening_call = asyncio.create_task(call)
             opened = await asyncio.shield(self._opening_call)
-            self._told = headline(self._api.project, opened.shell)
-            progress.headline(self._told)
+            known = opened.shell.price_an_hour or await listed.of(opened.shell)
+            self._told = headline(self._api.project, opened.shell, known)
+            progress.headline(" · ".join(self._told))
             self._keep_lease(opened.shell)
             self._opening = Opening(self._api, progress)
             self._shell = await self._opening.follow(opened)
             return await self._connect(self._shell, progress)
         finally:
+            listed.forget()
             progress.abandon()
 
     async def _connect(self, shell: Shell, progress: Progress) -> Attachment:
         # Region and price are often known only now.
-        news = headline(self._api.project, shell).removeprefix(self._told).removeprefix(" · ")
-        progress.enter("Connecting", concluded=news)
+        progress.enter("Connecting", concluded=news(self._told, headline(self._api.project, shell)))
         attachment = await self._attach()
         self._attached_at = time.monotonic()
         self._activity.happened()
@@ -230,4 +240,5 @@ class ShellLife:
         if self._shell is None or self._attached_at is None:
             return
         attached_s = time.monotonic() - self._attached_at
-        self._notices.line(end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason))
+        said = end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason)
+        self._notices.line(hanging(said, self._console.size().columns) if sys.stderr.isatty() else said)

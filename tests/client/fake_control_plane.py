@@ -46,6 +46,8 @@ class FakeControlPlane:
     extend_limit_minutes: float = 240.0
     project: FakeProject = field(default_factory=FakeProject)
     usage: FakeUsage = field(default_factory=FakeUsage)
+    priced: bool = True
+    """Whether a shell has a price from the beginning."""
     busy_answers: int = 0
     """How many of the next calls are answered 503."""
     connect_not_ready: int = 0
@@ -198,6 +200,8 @@ class FakeControlPlane:
             "etag": '"1"',
             "aFieldOfTheFuture": 1,
         }
+        if not self.priced:
+            del self.shell["price"]
         location = f"http://127.0.0.1:{self.port}/api/projects/demo/operations/op-1?api-version=2026-12-01-preview"
         return 201, self.shell, {"Operation-Location": location, "Retry-After-Ms": "20"}
 
