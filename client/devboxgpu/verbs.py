@@ -31,7 +31,10 @@ VERBS = (
     _verb("gpus", "GPU types, prices, what is free."),
     _verb("usage", "What you have used, and what it cost."),
     _verb("project", "See projects and their settings; administrators change them."),
+    Verb("login", "Sign in to the control plane.", "devboxgpu.commands.sign_in", "login"),
+    Verb("logout", "Forget who is signed in.", "devboxgpu.commands.sign_in", "logout"),
     _verb("whoami", "Who you are to the control plane."),
+    _verb("config", "See and change how this command is configured."),
     _verb("local", "The local cloud, where the repository is present."),
 )
 """In the order of `devboxgpu --help`."""
