@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from devboxgpu.activity import ActivityReport
 from devboxgpu.calls import Calls, object_in, segment
 from devboxgpu.errors import RefusedError
 from devboxgpu.tokens import TokenSource
@@ -75,9 +76,8 @@ class ControlPlane:
     def connect_shell(self, shell: str) -> ExecAccess:
         return ExecAccess.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/connect")))
 
-    def renew_lease(self, shell: str, *, active_seconds_ago: int) -> LeaseRenewal:
-        body = {"activeSecondsAgo": active_seconds_ago}
-        response = self._calls.call("POST", self._shell_path(shell) + "/renewLease", body)
+    def renew_lease(self, shell: str, report: ActivityReport) -> LeaseRenewal:
+        response = self._calls.call("POST", self._shell_path(shell) + "/renewLease", report.body())
         return LeaseRenewal.read(object_in(response), answered_at=response.answered_at())
 
     def get_operation(self, operation: str) -> Polled:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-TILDE = ord("~")
-LINE_ENDS = frozenset(b"\r\n")
-
-HELP = (
-    "keys after Enter:",
-    "  ~.  disconnect; the session stops, unless other shells are in it",
-    "  ~?  this help",
-    "  ~~  a tilde",
-)
+TILDE = b"~"
+LINE_ENDS = b"\r\n"
+_TILDE_AT_START = re.compile(rb"(?<=[\r\n])~")
 
 
 class Escape(StrEnum):
     DISCONNECT = "."
+    DETACH = "d"
+    EXTEND = "e"
+    INFO = "i"
     HELP = "?"
+
+
+MEANING = {
+    Escape.DISCONNECT: "disconnect; the session stops, unless other shells are in it",
+    Escape.DETACH: "detach; what runs goes on, and 'devboxgpu attach' comes back to it",
+    Escape.EXTEND: "keep the session for longer",
+    Escape.INFO: "what this session is, costs, and when it stops",
+    Escape.HELP: "this help",
+}
+
+
+def help_lines(known: Iterable[Escape]) -> list[str]:
+    return ["keys after Enter:", *(f"  ~{key}  {MEANING[key]}" for key in known), "  ~~  a tilde"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +41,44 @@ class Keys:
 
 
 class EscapeKeys:
-    def __init__(self) -> None:
+    """Takes the keys that are `known` out of what is typed; a paste of any size costs a search, and no loop."""
+
+    def __init__(self, known: Iterable[Escape] = (Escape.DISCONNECT, Escape.HELP)) -> None:
+        self._known = {key.value.encode(): key for key in known}
         self._at_line_start = True
         self._after_tilde = False
 
     def feed(self, data: bytes) -> Keys:
-        passed = bytearray()
+        passed: list[bytes] = []
         escapes: list[Escape] = []
-        for byte in data:
+        at = 0
+        while at < len(data):
             if self._after_tilde:
-                self._after_tilde = False
-                if chr(byte) in {Escape.DISCONNECT, Escape.HELP}:
-                    escapes.append(Escape(chr(byte)))
-                    self._at_line_start = True
-                    continue
-                passed.append(TILDE)
-                if byte == TILDE:
-                    self._at_line_start = False
-                    continue
-            elif byte == TILDE and self._at_line_start:
-                self._after_tilde = True
+                at = self._take_key(data, at, passed, escapes)
                 continue
-            passed.append(byte)
-            self._at_line_start = byte in LINE_ENDS
-        return Keys(bytes(passed), tuple(escapes))
+            tilde = self._next_tilde(data, at)
+            self._after_tilde = tilde < len(data)
+            if tilde > at:
+                passed.append(data[at:tilde])
+                self._at_line_start = data[tilde - 1] in LINE_ENDS
+            at = tilde + 1
+        return Keys(b"".join(passed), tuple(escapes))
+
+    def _next_tilde(self, data: bytes, at: int) -> int:
+        """Where the next one at the beginning of a line stands; the end of the data where there is none."""
+        if self._at_line_start and data.startswith(TILDE, at):
+            return at
+        found = _TILDE_AT_START.search(data, at)
+        return found.start() if found else len(data)
+
+    def _take_key(self, data: bytes, at: int, passed: list[bytes], escapes: list[Escape]) -> int:
+        """The key after such a tilde; where to go on from."""
+        self._after_tilde = False
+        key = data[at : at + 1]
+        if key in self._known:
+            escapes.append(self._known[key])
+            self._at_line_start = True
+            return at + 1
+        passed.append(TILDE)
+        self._at_line_start = False
+        return at + 1 if key == TILDE else at

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from devboxgpu.layout import fold
-from devboxgpu.notices import Notices
+from devboxgpu.notices import Notices, may_paint
 from devboxgpu.title import Ring, TerminalSigns
 from devboxgpu.wording import DOING, DONE, duration, printable
 
@@ -205,5 +204,4 @@ def _together(detail: str, aside: str) -> str:
 
 def progress_on(notices: Notices, signs: TerminalSigns | None = None) -> Progress:
     """Live only on a terminal that may be painted on."""
-    may_paint = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return LiveProgress(notices, signs) if may_paint else PlainProgress(notices)
+    return LiveProgress(notices, signs) if may_paint(sys.stderr) else PlainProgress(notices)

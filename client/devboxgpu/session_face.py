@@ -12,52 +12,14 @@ import time
 from collections.abc import Callable
 
 from devboxgpu.countdown import Countdown, Warned
-from devboxgpu.output_state import OutputState
+from devboxgpu.gate import Gate
 from devboxgpu.running_cost import Meter
-from devboxgpu.title import Ring, TerminalSigns, Write
+from devboxgpu.title import Ring, TerminalSigns
 from devboxgpu.told_once import ToldOnce
 from devboxgpu.wire import LeaseRenewal, Shell
 from devboxgpu.wording import minutes, money
 
 OFTEN_S, SELDOM_S = 10.0, 60.0
-CANCEL = "\x18"
-"""Ends whatever sequence was left unfinished."""
-
-
-class Gate:
-    """Holds our sequences back while the remote's output is in the middle of something."""
-
-    def __init__(self, write: Write) -> None:
-        self._write = write
-        self._held = ""
-        self._busy = False
-        self.output = OutputState()
-
-    def write(self, text: str) -> None:
-        self._held += text
-        self._let_through()
-
-    def begin(self, data: bytes) -> None:
-        """The remote's output is being written."""
-        self._busy = True
-        self.output.feed(data)
-
-    def end(self) -> None:
-        self._busy = False
-        self._let_through()
-
-    def force(self) -> None:
-        """The output is over: what is left of it in the terminal is cut off."""
-        if self._held:
-            cut = "" if self.output.is_between else CANCEL
-            self._busy, self.output = False, OutputState()
-            self._held = cut + self._held
-            self._let_through()
-
-    def _let_through(self) -> None:
-        if self._held and not self._busy and self.output.is_between:
-            text, self._held = self._held, ""
-            self._write(text)
 
 
 class SessionFace:

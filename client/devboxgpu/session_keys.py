@@ -9,6 +9,8 @@ from typing import Protocol
 
 from devboxgpu.countdown import EXTENSION_MINUTES
 from devboxgpu.errors import DevBoxGpuError, UnreachableError
+from devboxgpu.escape_keys import Escape
+from devboxgpu.terminal_session import KeyActions
 from devboxgpu.wire import Json, Money, instant_of, items_of, mapping_of, number_of, text_of
 from devboxgpu.wording import duration, left, money, printable, stop_word
 
@@ -16,6 +18,11 @@ from devboxgpu.wording import duration, left, money, printable, stop_word
 class SessionService(Protocol):
     def get_session(self, session: str) -> Json: ...
     def extend_session(self, session: str, *, minutes: float) -> Json: ...
+
+
+def key_actions(api: SessionService, session: str, shell: str) -> KeyActions:
+    keys = SessionKeys(api, session, shell)
+    return {Escape.INFO: keys.on_info, Escape.EXTEND: keys.on_extend}
 
 
 class SessionKeys:

@@ -1,8 +1,9 @@
-"""A shell from the first word to the last: opened, kept, attached, and closed whatever happens in between."""
+"""A shell from the first word to the last: opened, kept, used, and closed whatever happens in between."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,6 @@ from dataclasses import dataclass
 from devboxgpu.abilities import abilities_of
 from devboxgpu.activity import Activity
 from devboxgpu.api import ControlPlane, Opened
-from devboxgpu.attachment import Attachment, as_it_is, with_script
-from devboxgpu.blocking_io import StandardInput, StandardOutput
 from devboxgpu.connector import Connector
 from devboxgpu.console import Console
 from devboxgpu.errors import (
@@ -26,21 +25,22 @@ from devboxgpu.errors import (
     UnreachableError,
 )
 from devboxgpu.farewell import end_line
+from devboxgpu.gate import Gate
 from devboxgpu.identifiers import new_shell_id
 from devboxgpu.layout import hanging
 from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
 from devboxgpu.list_price import ListPrice
 from devboxgpu.notices import Notices
 from devboxgpu.opening import Opening, connected, headline, news
-from devboxgpu.piped_session import PipedSession
 from devboxgpu.progress import Progress, progress_on
-from devboxgpu.remote_command import LOGIN_SHELL, READ_ONE_LINE, SCRIPT_SHELL, piped_script, terminal_script
+from devboxgpu.remote import Remote
+from devboxgpu.renewals import OverheardRenewals
 from devboxgpu.session_end import may_hide_a_stop, raise_if_over
-from devboxgpu.session_face import Gate
+from devboxgpu.shell_use import ShellUse
 from devboxgpu.stop import Signals, Stop
-from devboxgpu.terminal_session import TerminalSession
 from devboxgpu.title import TerminalSigns
-from devboxgpu.wire import Shell
+from devboxgpu.way_in import WayIn
+from devboxgpu.wire import LeaseRenewal, Shell
 
 EXIT_OUTPUT_CLOSED = 141
 """128 + SIGPIPE: nobody reads our output any more, as for any program in a pipeline."""
@@ -68,18 +68,35 @@ class ShellLife:
         self._console = Console()
         self._notices = Notices()
         self._activity = Activity()
-        self._connector = Connector(api, self._shell_id)
-        self._stdin, self._stdout = StandardInput(self._console.read), StandardOutput()
+        self._gate = Gate(self._notices.write)
+        self._signs = TerminalSigns(self._gate.write, abilities_of(sys.stderr))
         self._stop = Stop()
         self._signals = Signals(self._stop, before_leaving=self._console.restore)
+        self._way_in = WayIn(
+            Connector(api, self._shell_id),
+            self._shell_id,
+            plan.arguments,
+            on_terminal=plan.on_terminal,
+            size=self._console.size,
+        )
+        self._use = ShellUse(
+            api,
+            self._way_in,
+            shell=self._shell_id,
+            console=self._console,
+            notices=self._notices,
+            activity=self._activity,
+            stop=self._stop,
+            signals=self._signals,
+            gate=self._gate,
+            signs=self._signs,
+        )
         self._opening_call: asyncio.Task[Opened] | None = None
         self._opening: Opening | None = None
         self._lease: LeaseKeeper | None = None
         self._shell: Shell | None = None
         self._told: list[str] = []
         """What the headline said."""
-        self._gate = Gate(self._notices.write)
-        self._signs = TerminalSigns(self._gate.write, abilities_of(sys.stderr))
         self._attached_at: float | None = None
 
     async def run(self) -> int:
@@ -87,24 +104,26 @@ class ShellLife:
         self._signals.install()
         exit_code, reason = EXIT_CLIENT_FAILED, ""
         closed: Shell | None = None
+        ended_by: DevBoxGpuError | None = None
         try:
             exit_code = await self._live()
         except BrokenPipeError:
             exit_code = EXIT_OUTPUT_CLOSED
         except DevBoxGpuError as error:
+            ended_by = error
             exit_code, reason = self._explain(error)
         finally:
             # In every path, an unforeseen one too: the GPU must not stay behind.
             self._signs.restore()
             self._gate.force()
-            closed = await self._close()
+            closed = await self._leave(ended_by)
         self._say_farewell(closed, exit_code, reason)
         return exit_code
 
     async def _live(self) -> int:
-        attachment = await self._stop.unless_stopped(self._open())
+        remote, shell = await self._stop.unless_stopped(self._open())
         try:
-            exit_code = await self._use(attachment)
+            exit_code = await self._use.run(remote, shell)
         except ConnectionLostError:
             await self._raise_if_stopped()
             raise
@@ -112,7 +131,7 @@ class ShellLife:
             await self._raise_if_stopped()
         return exit_code
 
-    async def _open(self) -> Attachment:
+    async def _open(self) -> tuple[Remote, Shell]:
         progress, listed = progress_on(self._notices, self._signs), ListPrice(self._api)
         try:
             progress.enter("Requested", f"project {self._api.project}")
@@ -124,61 +143,37 @@ class ShellLife:
             progress.headline(" · ".join(self._told))
             self._keep_lease(opened.shell)
             self._opening = Opening(self._api, progress)
-            self._shell = await self._opening.follow(opened)
-            return await self._connect(self._shell, progress)
+            self._shell = shell = await self._opening.follow(opened)
+            return await self._connect(shell, progress), shell
         finally:
             listed.forget()
             progress.abandon()
 
-    async def _connect(self, shell: Shell, progress: Progress) -> Attachment:
+    async def _connect(self, shell: Shell, progress: Progress) -> Remote:
         # Region and price are often known only now.
         progress.enter("Connecting", concluded=news(self._told, headline(self._api.project, shell)))
-        attachment = await self._attach()
+        remote = await self._way_in.start()
         self._attached_at = time.monotonic()
         self._activity.happened()
         progress.finish(connected(shell, hint="Enter ~? for keys" if self._plan.on_terminal else ""))
-        return attachment
-
-    async def _attach(self) -> Attachment:
-        size, arguments = self._console.size(), self._plan.arguments
-        if not self._plan.on_terminal:
-            script = piped_script(arguments or SCRIPT_SHELL, output_is_terminal=sys.stdout.isatty())
-            return await self._connector.attach(READ_ONE_LINE, with_script(size, script))
-        if arguments:
-            return await self._connector.attach(READ_ONE_LINE, with_script(size, terminal_script(arguments)))
-        return await self._connector.attach(LOGIN_SHELL, as_it_is(size))
-
-    async def _use(self, attachment: Attachment) -> int:
-        if self._plan.on_terminal:
-            session = TerminalSession(
-                console=self._console,
-                stdin=self._stdin,
-                stdout=self._stdout,
-                notices=self._notices,
-                activity=self._activity,
-                stop=self._stop,
-                session=(self._shell and self._shell.session) or "",
-            )
-            # A command is not run twice behind the person's back; a shell may be.
-            return await session.run(attachment, reattach=None if self._plan.arguments else self._attach)
-        piped = PipedSession(stdin=self._stdin, stdout=self._stdout, activity=self._activity)
-        self._signals.forward_interrupt = lambda count: self._forward_interrupt(piped, count)
-        return await self._stop.unless_stopped(piped.run(attachment))
-
-    def _forward_interrupt(self, piped: PipedSession, count: int) -> None:
-        piped.interrupt()
-        if count > 1:
-            self._notices.say("Ctrl-C went to the remote command; once more disconnects")
+        if missing := self._way_in.missing():
+            self._notices.say(missing)
+        return remote
 
     def _keep_lease(self, shell: Shell) -> None:
         loop = asyncio.get_running_loop()
 
         def tell(text: str) -> None:
-            loop.call_soon_threadsafe(self._notices.say, text)
+            loop.call_soon_threadsafe(self._use.warn, text)
+
+        def heard(renewal: LeaseRenewal) -> bool:
+            with contextlib.suppress(RuntimeError):  # the loop has closed while this renewal was under way
+                loop.call_soon_threadsafe(self._use.heard, renewal)
+            return self._use.shows_renewals
 
         first_s = DEFAULT_RENEWAL_S if shell.lease_s is None else shell.lease_s / RENEWALS_A_LEASE
         self._lease = LeaseKeeper(
-            self._api,
+            OverheardRenewals(self._api, heard),
             self._shell_id,
             activity=self._activity,
             first_after_s=max(0.0, min(DEFAULT_RENEWAL_S, first_s)),
@@ -206,11 +201,18 @@ class ShellLife:
         what = "leaving the line" if self._opening is not None and self._opening.waits else "closing the shell"
         return f"cancelled: {what} (Ctrl-C leaves at once)"
 
+    async def _leave(self, ended_by: DevBoxGpuError | None) -> Shell | None:
+        """Lets the program go, and then the session, unless others keep it."""
+        try:
+            await self._use.leave(ended_by)
+        finally:
+            closed = await self._close()
+        return closed
+
     async def _close(self) -> Shell | None:
         """Closes the shell, if it can exist, and says what is left to the lease when that fails."""
         if self._lease is not None:
             self._lease.stop()
-        self._signals.forward_interrupt = None
         if not await self._may_exist():
             return None
         try:

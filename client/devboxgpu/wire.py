@@ -161,13 +161,15 @@ class ExecAccess:
 
     url: str
     token: str
+    silence_s: float | None = None
+    """After how long without hearing anybody the agent gives up by itself; None where the service does not say."""
 
     @classmethod
     def read(cls, data: Json) -> Self:
         url, token = text_of(data, "execUrl"), text_of(data, "token")
         if url is None or token is None:
             raise RefusedError("the control plane answered ConnectShell without execUrl or token", code="BadAnswer")
-        return cls(url=url, token=token)
+        return cls(url=url, token=token, silence_s=number_of(data, "silenceSeconds"))
 
     def __repr__(self) -> str:
         return f"ExecAccess(url={self.url!r})"

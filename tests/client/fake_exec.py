@@ -37,6 +37,10 @@ class FakeExec:
         self.sizes: list[tuple[int, int]] = []
         self.largest_frame = 0
         self.binary_frames: list[bytes] = []
+        self.text_frames: list[str] = []
+        self.largest_binary: int | None = None
+        """Bytes of payload in a binary frame above which the connection is cut."""
+        self.damage_binary = False
         self.open: dict[ServerConnection, subprocess.Popen[bytes]] = {}
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -121,7 +125,7 @@ class FakeExec:
                 signal.signal(ignored, signal.SIG_DFL)  # a background test run ignores them, and so would its children
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
-        environment = {"PATH": self.path, "HOME": str(self.home), "LANG": "C.UTF-8"}
+        environment = {"PATH": self.path, "HOME": str(self.home), "TMPDIR": str(self.home), "LANG": "C.UTF-8"}
         process = subprocess.Popen(
             shlex.split(command),
             stdin=slave,
@@ -149,9 +153,7 @@ class FakeExec:
 
     async def _write(self, connection: ServerConnection, master: int) -> None:
         async for message in connection:
-            if isinstance(message, bytes):
-                self.binary_frames.append(message)
-            data = message.encode() if isinstance(message, str) else message
+            data = self._take(connection, message)
             self.largest_frame = max(self.largest_frame, len(data) - 2)
             if data[:2] == b"\x00\x00":
                 await asyncio.to_thread(_write_all, master, data[2:], self.open[connection])
@@ -159,6 +161,16 @@ class FakeExec:
                 size = json.loads(data[2:])
                 self.sizes.append((size["Width"], size["Height"]))
                 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size["Height"], size["Width"], 0, 0))
+
+    def _take(self, connection: ServerConnection, message: str | bytes) -> bytes:
+        if isinstance(message, str):
+            self.text_frames.append(message)
+            return message.encode()
+        self.binary_frames.append(message)
+        if self.largest_binary is not None and len(message) - 2 > self.largest_binary:
+            connection.transport.abort()
+            return b""
+        return message[:2] + message[2:].decode(errors="replace").encode() if self.damage_binary else message
 
 
 def _port(server: Server) -> int:

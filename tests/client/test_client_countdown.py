@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from devboxgpu.abilities import abilities_of
 from devboxgpu.countdown import Countdown, Warned
-from devboxgpu.session_face import Gate, SessionFace
+from devboxgpu.gate import Gate
+from devboxgpu.session_face import SessionFace
 from devboxgpu.title import TerminalSigns
 from devboxgpu.told_once import ToldOnce
 from devboxgpu.wire import LeaseRenewal, LeaseWarning, Shell

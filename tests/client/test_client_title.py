@@ -9,8 +9,8 @@ import pyte
 import pytest
 
 from devboxgpu.abilities import Abilities, abilities_of
+from devboxgpu.gate import Gate
 from devboxgpu.output_state import OutputState
-from devboxgpu.session_face import Gate
 from devboxgpu.title import Ring, TerminalSigns
 
 

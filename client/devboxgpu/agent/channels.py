@@ -61,6 +61,14 @@ class Channel:
         self._channels = channels
         self._to_give_back = 0
 
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes of the link, of all its channels, that the other end is not known to have.
+
+        Who sends messages again and again leaves some out while these are many.
+        """
+        return self._channels.link.unacknowledged
+
     def send(self, data: bytes, *, is_error: bool = False) -> None:
         """Sends data, for which there must be credit."""
         if not self.is_open:

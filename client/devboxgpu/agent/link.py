@@ -13,6 +13,8 @@ from .frames import ACK, PING, PONG, STREAM, Frame, ProtocolError, Splitter, enc
 ACK_AFTER = 64 * 1024
 """Bytes received since the last acknowledgement after which one is due without waiting for anything else."""
 LARGEST_PACKET = 256 * 1024
+SENT_AGAIN = 8 * 1024
+"""Bytes in a packet of what is sent again: small, so that connections which break soon still get somewhere."""
 
 
 class LinkLostError(Exception):
@@ -52,7 +54,11 @@ class Link:
         self._packets = Splitter()
         self._told = self.received
         self._connected = True
-        self._out = [packet(STREAM, piece) for piece in self._kept]
+        self._out = [
+            packet(STREAM, piece[start : start + SENT_AGAIN])
+            for piece in self._kept
+            for start in range(0, len(piece), SENT_AGAIN)
+        ]
 
     def disconnect(self) -> None:
         self._connected = False
