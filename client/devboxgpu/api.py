@@ -81,8 +81,8 @@ class ControlPlane:
         return ExecAccess.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/connect")))
 
     def renew_lease(self, shell: str, report: ActivityReport) -> LeaseRenewal:
-        path = self._shell_path(shell) + "/renewLease"
-        return LeaseRenewal.read(object_in(self._calls.call("POST", path, report.body())))
+        response = self._calls.call("POST", self._shell_path(shell) + "/renewLease", report.body())
+        return LeaseRenewal.read(object_in(response), answered_at=response.answered_at())
 
     def get_operation(self, operation: str) -> Polled:
         path = f"{self._project_path()}/operations/{segment(operation)}"

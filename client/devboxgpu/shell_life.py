@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from devboxgpu.abilities import abilities_of
 from devboxgpu.activity import Activity
 from devboxgpu.api import ControlPlane, Opened
 from devboxgpu.connector import Connector
@@ -22,18 +25,23 @@ from devboxgpu.errors import (
     UnreachableError,
 )
 from devboxgpu.farewell import end_line
+from devboxgpu.gate import Gate
 from devboxgpu.identifiers import new_shell_id
+from devboxgpu.layout import hanging
 from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
+from devboxgpu.list_price import ListPrice
 from devboxgpu.notices import Notices
-from devboxgpu.opening import Opening, connected, headline
+from devboxgpu.opening import Opening, connected, headline, news
 from devboxgpu.progress import Progress, progress_on
 from devboxgpu.remote import Remote
+from devboxgpu.renewals import OverheardRenewals
 from devboxgpu.session_end import may_hide_a_stop, raise_if_over
 from devboxgpu.shell_use import ShellUse
 from devboxgpu.stop import Signals, Stop
 from devboxgpu.sync import Sync
+from devboxgpu.title import TerminalSigns
 from devboxgpu.way_in import WayIn
-from devboxgpu.wire import Shell
+from devboxgpu.wire import LeaseRenewal, Shell
 
 EXIT_OUTPUT_CLOSED = 141
 """128 + SIGPIPE: nobody reads our output any more, as for any program in a pipeline."""
@@ -63,6 +71,8 @@ class ShellLife:
         self._console = Console()
         self._notices = Notices()
         self._activity = Activity()
+        self._gate = Gate(self._notices.write)
+        self._signs = TerminalSigns(self._gate.write, abilities_of(sys.stderr))
         self._stop = Stop()
         self._signals = Signals(self._stop, before_leaving=self._console.restore)
         self._way_in = WayIn(
@@ -83,12 +93,14 @@ class ShellLife:
             stop=self._stop,
             signals=self._signals,
             sync=plan.sync,
+            gate=self._gate,
+            signs=self._signs,
         )
         self._opening_call: asyncio.Task[Opened] | None = None
         self._opening: Opening | None = None
         self._lease: LeaseKeeper | None = None
         self._shell: Shell | None = None
-        self._told = ""
+        self._told: list[str] = []
         """What the headline said."""
         self._attached_at: float | None = None
 
@@ -107,6 +119,8 @@ class ShellLife:
             exit_code, reason = self._explain(error)
         finally:
             # In every path, an unforeseen one too: the GPU must not stay behind.
+            self._signs.restore()
+            self._gate.force()
             closed, came_back = await self._leave(ended_by)
         if not came_back and not exit_code:
             exit_code = EXIT_CLIENT_FAILED
@@ -114,9 +128,9 @@ class ShellLife:
         return exit_code
 
     async def _live(self) -> int:
-        remote = await self._stop.unless_stopped(self._open())
+        remote, shell = await self._stop.unless_stopped(self._open())
         try:
-            exit_code = await self._use.run(remote, self._session)
+            exit_code = await self._use.run(remote, shell)
         except ConnectionLostError:
             await self._raise_if_stopped()
             raise
@@ -124,30 +138,27 @@ class ShellLife:
             await self._raise_if_stopped()
         return exit_code
 
-    @property
-    def _session(self) -> str:
-        return (self._shell and self._shell.session) or self._shell_id
-
-    async def _open(self) -> Remote:
-        progress = progress_on(self._notices)
+    async def _open(self) -> tuple[Remote, Shell]:
+        progress, listed = progress_on(self._notices, self._signs), ListPrice(self._api)
         try:
             progress.enter("Requested", f"project {self._api.project}")
             call = asyncio.to_thread(self._api.open_shell, self._shell_id, self._plan.request)
             self._opening_call = asyncio.create_task(call)
             opened = await asyncio.shield(self._opening_call)
-            self._told = headline(self._api.project, opened.shell)
-            progress.headline(self._told)
+            known = opened.shell.price_an_hour or await listed.of(opened.shell)
+            self._told = headline(self._api.project, opened.shell, known)
+            progress.headline(" · ".join(self._told))
             self._keep_lease(opened.shell)
             self._opening = Opening(self._api, progress)
-            self._shell = await self._opening.follow(opened)
-            return await self._connect(self._shell, progress)
+            self._shell = shell = await self._opening.follow(opened)
+            return await self._connect(shell, progress), shell
         finally:
+            listed.forget()
             progress.abandon()
 
     async def _connect(self, shell: Shell, progress: Progress) -> Remote:
         # Region and price are often known only now.
-        news = headline(self._api.project, shell).removeprefix(self._told).removeprefix(" · ")
-        progress.enter("Connecting", concluded=news)
+        progress.enter("Connecting", concluded=news(self._told, headline(self._api.project, shell)))
         remote = await self._way_in.start(progress)
         self._attached_at = time.monotonic()
         self._activity.happened()
@@ -162,9 +173,14 @@ class ShellLife:
         def tell(text: str) -> None:
             loop.call_soon_threadsafe(self._use.warn, text)
 
+        def heard(renewal: LeaseRenewal) -> bool:
+            with contextlib.suppress(RuntimeError):  # the loop has closed while this renewal was under way
+                loop.call_soon_threadsafe(self._use.heard, renewal)
+            return self._use.shows_renewals
+
         first_s = DEFAULT_RENEWAL_S if shell.lease_s is None else shell.lease_s / RENEWALS_A_LEASE
         self._lease = LeaseKeeper(
-            self._api,
+            OverheardRenewals(self._api, heard),
             self._shell_id,
             activity=self._activity,
             first_after_s=max(0.0, min(DEFAULT_RENEWAL_S, first_s)),
@@ -234,4 +250,5 @@ class ShellLife:
         if self._shell is None or self._attached_at is None:
             return
         attached_s = time.monotonic() - self._attached_at
-        self._notices.line(end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason))
+        said = end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason)
+        self._notices.line(hanging(said, self._console.size().columns) if sys.stderr.isatty() else said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 
 from devboxgpu.activity import Activity
 from devboxgpu.agent_link import AgentLink
@@ -13,18 +14,22 @@ from devboxgpu.api import ControlPlane
 from devboxgpu.blocking_io import StandardInput, StandardOutput
 from devboxgpu.console import Console
 from devboxgpu.errors import DevBoxGpuError, StoppedBySignalError
+from devboxgpu.gate import Gate
 from devboxgpu.leaving import PATIENCE_S, SIGNALLED_PATIENCE_S, save_before_leaving
 from devboxgpu.notices import Notices
 from devboxgpu.piped_session import PipedSession
 from devboxgpu.plain_remote import PlainTerminal
 from devboxgpu.reconnection import Reconnection
 from devboxgpu.remote import Remote
+from devboxgpu.session_face import SessionFace
 from devboxgpu.session_keys import key_actions
 from devboxgpu.skipped import Skipped
 from devboxgpu.stop import Forwarding, Signals, Stop, cancelled
 from devboxgpu.sync import Sync
 from devboxgpu.terminal_session import TerminalSession, nudge
+from devboxgpu.title import TerminalSigns
 from devboxgpu.way_in import WayIn
+from devboxgpu.wire import LeaseRenewal, Shell
 
 STDERR = 2
 
@@ -41,8 +46,12 @@ class ShellUse:
         activity: Activity,
         stop: Stop,
         signals: Signals,
+        gate: Gate,
+        signs: TerminalSigns,
         sync: Sync | None = None,
     ) -> None:
+        self._gate, self._signs = gate, signs
+        self._face: SessionFace | None = None
         self._api, self._way_in, self._shell = api, way_in, shell
         self._console, self._notices, self._activity = console, notices, activity
         self._stop, self._signals, self._sync = stop, signals, sync
@@ -51,15 +60,28 @@ class ShellUse:
         self._session: str | None = None
         self._warnings: set[asyncio.Task[None]] = set()
 
-    async def run(self, remote: Remote, session: str) -> int:
+    async def run(self, remote: Remote, shell: Shell) -> int:
         """The program's exit code. Raises what ended it otherwise."""
-        self._session = session
+        self._session = session = shell.session or shell.id
+        if self._way_in.on_terminal:
+            self._face = SessionFace(
+                project=self._api.project, shell=shell, gate=self._gate, signs=self._signs, say=self.warn
+            )
         beside = asyncio.ensure_future(self._beside(remote))
         try:
             return await (self._on_terminal(remote, session) if self._way_in.on_terminal else self._on_pipes(remote))
         finally:
             self._signals.taker = None
             await cancelled(beside)
+
+    def heard(self, renewal: LeaseRenewal) -> None:
+        """Shows what a renewal has answered, warnings and all."""
+        if self._face is not None:
+            self._face.heard(renewal)
+
+    @property
+    def shows_renewals(self) -> bool:
+        return self._face is not None
 
     def warn(self, text: str) -> None:
         """Where the person sees it: above the prompt, on a terminal that the agent has."""
@@ -115,8 +137,9 @@ class ShellUse:
             notices=self._notices,
             activity=self._activity,
             stop=self._stop,
-            actions=key_actions(self._api, session),
+            actions=key_actions(self._api, session, self._shell),
             reconnection=reconnection,
+            gate=self._gate,
         )
         reconnection.redraw = nudge(remote, self._console)
         self._way_in.watch(remote, reconnection)
@@ -141,9 +164,11 @@ class ShellUse:
             reconnection.stop()
 
     async def _beside(self, remote: Remote) -> None:
-        """What the agent tells while the program runs."""
+        """What the agent tells while the program runs, and what the terminal shows of the session."""
+        works: list[Awaitable[object]] = [self._face.keep()] if self._face is not None else []
         if self._way_in.link is not None and isinstance(remote, AgentProgram):
-            await asyncio.gather(feed_activity(self._way_in.link, self._activity), remote.messages())
+            works += [feed_activity(self._way_in.link, self._activity), remote.messages()]
+        await asyncio.gather(*works)
 
     async def _write_aside(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # the terminal may have gone; what is saved is saved

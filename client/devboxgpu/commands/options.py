@@ -50,13 +50,19 @@ def _output(function: Decorated, formats: list[str]) -> Decorated:
             "-o",
             "--output",
             type=click.Choice(formats),
-            default="table",
-            show_default=True,
+            default=_usual_output,
+            show_default="table, or what is configured",
             help="How data is written to standard output.",
         ),
     ):
         function = option(function)
     return function
+
+
+def _usual_output() -> str:
+    from devboxgpu.configuration import configured_output
+
+    return configured_output()
 
 
 def session_options(function: Decorated) -> Decorated:
@@ -95,18 +101,28 @@ def session_options(function: Decorated) -> Decorated:
     return function
 
 
+def log_to_errors() -> None:
+    """What --debug does."""
+    handler = logging.StreamHandler(sys.stderr)
+    # A raw terminal does not go to the beginning of a line by itself.
+    handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    logging.getLogger("devboxgpu").addHandler(handler)
+    logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
+
+
 def configured(*, endpoint: str | None, project: str | None, debug: bool, project_needed: bool = True) -> Configuration:
     """The configuration that holds for a verb; switches the log on for --debug."""
     from devboxgpu.configuration import load
 
     if debug:
-        handler = logging.StreamHandler(sys.stderr)
-        # A raw terminal does not go to the beginning of a line by itself.
-        handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-        logging.getLogger("devboxgpu").addHandler(handler)
-        logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
-    return load(endpoint=endpoint, project=project, project_needed=project_needed)
+        log_to_errors()
+    configuration = load(endpoint=endpoint, project=project, project_needed=project_needed)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        from devboxgpu.commands.sign_in import sign_in_first
+
+        sign_in_first(configuration)
+    return configuration
 
 
 def asks_only(*, dry_run: bool, output: str | None, query: str | None) -> bool:

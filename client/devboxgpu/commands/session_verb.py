@@ -30,10 +30,13 @@ def carry_out(
     if sync_back and sync is None:
         raise click.UsageError("--sync-back says what of a folder comes back: name the folder with --sync")
     configuration = configured(endpoint=endpoint, project=project, debug=debug)
+    request = configuration.with_wishes(request)
     if only_asks:
         from devboxgpu.commands.forecast import say_decision
 
-        return say_decision(configuration, request, output=output, query=query)
+        usual = configuration.values.text("output")
+        as_data = output or (usual if usual != "table" else None)  # for people, the sentence is the table
+        return say_decision(configuration, request, output=as_data, query=query)
 
     from devboxgpu.commands.attached import run_attached
 
