@@ -21,7 +21,7 @@ def end_line(shell: Shell, closed: Shell | None, *, attached_s: float, exit_code
         f"session {session} ended",
         duration(lasted_s),
         latest.gpu_type or shell.gpu_type,
-        f"est. {money(cost)}" if cost is not None else None,
+        f"est. {money(cost)}" if cost is not None else "cost unknown",
         reason,
         f"exit {exit_code}",
     ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from devboxgpu.abilities import abilities_of
 from devboxgpu.activity import Activity
 from devboxgpu.api import ControlPlane, Opened
 from devboxgpu.connector import Connector
@@ -22,17 +25,23 @@ from devboxgpu.errors import (
     UnreachableError,
 )
 from devboxgpu.farewell import end_line
+from devboxgpu.gate import Gate
 from devboxgpu.identifiers import new_shell_id
+from devboxgpu.layout import hanging
 from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
+from devboxgpu.list_price import ListPrice
 from devboxgpu.notices import Notices
-from devboxgpu.opening import Opening, connected, headline
+from devboxgpu.opening import Opening, connected, headline, news
 from devboxgpu.progress import Progress, progress_on
 from devboxgpu.remote import Remote
+from devboxgpu.renewals import OverheardRenewals
 from devboxgpu.session_end import may_hide_a_stop, raise_if_over
 from devboxgpu.shell_use import ShellUse
 from devboxgpu.stop import Signals, Stop
+from devboxgpu.sync import Sync
+from devboxgpu.title import TerminalSigns
 from devboxgpu.way_in import WayIn
-from devboxgpu.wire import Shell
+from devboxgpu.wire import LeaseRenewal, Shell
 
 EXIT_OUTPUT_CLOSED = 141
 """128 + SIGPIPE: nobody reads our output any more, as for any program in a pipeline."""
@@ -49,6 +58,8 @@ class ShellPlan:
     """The command to run; empty for a shell."""
     on_terminal: bool
     """Whether a person's terminal is attached, rather than standard input and output as they are."""
+    sync: Sync | None = None
+    """The folder that is taken along, and brought back."""
 
 
 class ShellLife:
@@ -60,6 +71,8 @@ class ShellLife:
         self._console = Console()
         self._notices = Notices()
         self._activity = Activity()
+        self._gate = Gate(self._notices.write)
+        self._signs = TerminalSigns(self._gate.write, abilities_of(sys.stderr))
         self._stop = Stop()
         self._signals = Signals(self._stop, before_leaving=self._console.restore)
         self._way_in = WayIn(
@@ -68,6 +81,7 @@ class ShellLife:
             plan.arguments,
             on_terminal=plan.on_terminal,
             size=self._console.size,
+            sync=plan.sync,
         )
         self._use = ShellUse(
             api,
@@ -78,12 +92,15 @@ class ShellLife:
             activity=self._activity,
             stop=self._stop,
             signals=self._signals,
+            sync=plan.sync,
+            gate=self._gate,
+            signs=self._signs,
         )
         self._opening_call: asyncio.Task[Opened] | None = None
         self._opening: Opening | None = None
         self._lease: LeaseKeeper | None = None
         self._shell: Shell | None = None
-        self._told = ""
+        self._told: list[str] = []
         """What the headline said."""
         self._attached_at: float | None = None
 
@@ -102,14 +119,18 @@ class ShellLife:
             exit_code, reason = self._explain(error)
         finally:
             # In every path, an unforeseen one too: the GPU must not stay behind.
-            closed = await self._leave(ended_by)
+            self._signs.restore()
+            self._gate.force()
+            closed, came_back = await self._leave(ended_by)
+        if not came_back and not exit_code:
+            exit_code = EXIT_CLIENT_FAILED
         self._say_farewell(closed, exit_code, reason)
         return exit_code
 
     async def _live(self) -> int:
-        remote = await self._stop.unless_stopped(self._open())
+        remote, shell = await self._stop.unless_stopped(self._open())
         try:
-            exit_code = await self._use.run(remote, self._session)
+            exit_code = await self._use.run(remote, shell)
         except ConnectionLostError:
             await self._raise_if_stopped()
             raise
@@ -117,31 +138,28 @@ class ShellLife:
             await self._raise_if_stopped()
         return exit_code
 
-    @property
-    def _session(self) -> str:
-        return (self._shell and self._shell.session) or self._shell_id
-
-    async def _open(self) -> Remote:
-        progress = progress_on(self._notices)
+    async def _open(self) -> tuple[Remote, Shell]:
+        progress, listed = progress_on(self._notices, self._signs), ListPrice(self._api)
         try:
             progress.enter("Requested", f"project {self._api.project}")
             call = asyncio.to_thread(self._api.open_shell, self._shell_id, self._plan.request)
             self._opening_call = asyncio.create_task(call)
             opened = await asyncio.shield(self._opening_call)
-            self._told = headline(self._api.project, opened.shell)
-            progress.headline(self._told)
+            known = opened.shell.price_an_hour or await listed.of(opened.shell)
+            self._told = headline(self._api.project, opened.shell, known)
+            progress.headline(" · ".join(self._told))
             self._keep_lease(opened.shell)
             self._opening = Opening(self._api, progress)
-            self._shell = await self._opening.follow(opened)
-            return await self._connect(self._shell, progress)
+            self._shell = shell = await self._opening.follow(opened)
+            return await self._connect(shell, progress), shell
         finally:
+            listed.forget()
             progress.abandon()
 
     async def _connect(self, shell: Shell, progress: Progress) -> Remote:
         # Region and price are often known only now.
-        news = headline(self._api.project, shell).removeprefix(self._told).removeprefix(" · ")
-        progress.enter("Connecting", concluded=news)
-        remote = await self._way_in.start()
+        progress.enter("Connecting", concluded=news(self._told, headline(self._api.project, shell)))
+        remote = await self._way_in.start(progress)
         self._attached_at = time.monotonic()
         self._activity.happened()
         progress.finish(connected(shell, hint="Enter ~? for keys" if self._plan.on_terminal else ""))
@@ -155,9 +173,14 @@ class ShellLife:
         def tell(text: str) -> None:
             loop.call_soon_threadsafe(self._use.warn, text)
 
+        def heard(renewal: LeaseRenewal) -> bool:
+            with contextlib.suppress(RuntimeError):  # the loop has closed while this renewal was under way
+                loop.call_soon_threadsafe(self._use.heard, renewal)
+            return self._use.shows_renewals
+
         first_s = DEFAULT_RENEWAL_S if shell.lease_s is None else shell.lease_s / RENEWALS_A_LEASE
         self._lease = LeaseKeeper(
-            self._api,
+            OverheardRenewals(self._api, heard),
             self._shell_id,
             activity=self._activity,
             first_after_s=max(0.0, min(DEFAULT_RENEWAL_S, first_s)),
@@ -185,13 +208,14 @@ class ShellLife:
         what = "leaving the line" if self._opening is not None and self._opening.waits else "closing the shell"
         return f"cancelled: {what} (Ctrl-C leaves at once)"
 
-    async def _leave(self, ended_by: DevBoxGpuError | None) -> Shell | None:
-        """Lets the program go, and then the session, unless others keep it."""
+    async def _leave(self, ended_by: DevBoxGpuError | None) -> tuple[Shell | None, bool]:
+        """Lets the program go, and then the session, unless others keep it; whether its folder came back."""
+        came_back = True
         try:
-            await self._use.leave(ended_by)
+            came_back = await self._use.leave(ended_by)
         finally:
             closed = await self._close()
-        return closed
+        return closed, came_back
 
     async def _close(self) -> Shell | None:
         """Closes the shell, if it can exist, and says what is left to the lease when that fails."""
@@ -226,4 +250,5 @@ class ShellLife:
         if self._shell is None or self._attached_at is None:
             return
         attached_s = time.monotonic() - self._attached_at
-        self._notices.line(end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason))
+        said = end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason)
+        self._notices.line(hanging(said, self._console.size().columns) if sys.stderr.isatty() else said)

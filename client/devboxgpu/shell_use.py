@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 
 from devboxgpu.activity import Activity
+from devboxgpu.agent_link import AgentLink
 from devboxgpu.agent_program import AgentProgram
 from devboxgpu.agent_services import feed_activity, warn
 from devboxgpu.api import ControlPlane
 from devboxgpu.blocking_io import StandardInput, StandardOutput
 from devboxgpu.console import Console
 from devboxgpu.errors import DevBoxGpuError, StoppedBySignalError
+from devboxgpu.gate import Gate
 from devboxgpu.leaving import PATIENCE_S, SIGNALLED_PATIENCE_S, save_before_leaving
 from devboxgpu.notices import Notices
 from devboxgpu.piped_session import PipedSession
 from devboxgpu.plain_remote import PlainTerminal
 from devboxgpu.reconnection import Reconnection
 from devboxgpu.remote import Remote
+from devboxgpu.session_face import SessionFace
 from devboxgpu.session_keys import key_actions
 from devboxgpu.skipped import Skipped
 from devboxgpu.stop import Forwarding, Signals, Stop, cancelled
+from devboxgpu.sync import Sync
 from devboxgpu.terminal_session import TerminalSession, nudge
+from devboxgpu.title import TerminalSigns
 from devboxgpu.way_in import WayIn
+from devboxgpu.wire import LeaseRenewal, Shell
 
 STDERR = 2
 
@@ -39,24 +46,42 @@ class ShellUse:
         activity: Activity,
         stop: Stop,
         signals: Signals,
+        gate: Gate,
+        signs: TerminalSigns,
+        sync: Sync | None = None,
     ) -> None:
+        self._gate, self._signs = gate, signs
+        self._face: SessionFace | None = None
         self._api, self._way_in, self._shell = api, way_in, shell
         self._console, self._notices, self._activity = console, notices, activity
-        self._stop, self._signals = stop, signals
+        self._stop, self._signals, self._sync = stop, signals, sync
         self._stdin = StandardInput(console.read)
         self._stdout, self._stderr = StandardOutput(), StandardOutput(STDERR)
         self._session: str | None = None
         self._warnings: set[asyncio.Task[None]] = set()
 
-    async def run(self, remote: Remote, session: str) -> int:
+    async def run(self, remote: Remote, shell: Shell) -> int:
         """The program's exit code. Raises what ended it otherwise."""
-        self._session = session
+        self._session = session = shell.session or shell.id
+        if self._way_in.on_terminal:
+            self._face = SessionFace(
+                project=self._api.project, shell=shell, gate=self._gate, signs=self._signs, say=self.warn
+            )
         beside = asyncio.ensure_future(self._beside(remote))
         try:
             return await (self._on_terminal(remote, session) if self._way_in.on_terminal else self._on_pipes(remote))
         finally:
             self._signals.taker = None
             await cancelled(beside)
+
+    def heard(self, renewal: LeaseRenewal) -> None:
+        """Shows what a renewal has answered, warnings and all."""
+        if self._face is not None:
+            self._face.heard(renewal)
+
+    @property
+    def shows_renewals(self) -> bool:
+        return self._face is not None
 
     def warn(self, text: str) -> None:
         """Where the person sees it: above the prompt, on a terminal that the agent has."""
@@ -67,11 +92,14 @@ class ShellUse:
         self._warnings.add(warning)
         warning.add_done_callback(self._warnings.discard)
 
-    async def leave(self, reason: DevBoxGpuError | None) -> None:
-        """Saves what is to be saved, where there is a way to do so, and says goodbye to the agent."""
+    async def leave(self, reason: DevBoxGpuError | None) -> bool:
+        """Saves what is to be saved, where there is a way to do so, and says goodbye to the agent.
+
+        False where a folder was taken along and not all that is new in it came back.
+        """
         link = self._way_in.link
         if link is None:
-            return
+            return True
         if self._session is not None and link.is_connected and link.failure is None:
             await save_before_leaving(
                 self._api,
@@ -83,7 +111,20 @@ class ShellUse:
                 write=self._write_aside,
                 notices=self._notices,
             )
+        came_back = await self._bring_back(link)
         await link.close()
+        return came_back
+
+    async def _bring_back(self, link: AgentLink) -> bool:
+        if self._sync is None or self._session is None:
+            return True
+        try:
+            if link.is_connected:
+                return await self._sync.after(link)
+        except DevBoxGpuError as error:
+            self._notices.say(str(error))
+        self._notices.say(self._sync.left_behind(self._session))
+        return False
 
     async def _on_terminal(self, remote: Remote, session: str) -> int:
         is_plain = isinstance(remote, PlainTerminal)
@@ -96,8 +137,9 @@ class ShellUse:
             notices=self._notices,
             activity=self._activity,
             stop=self._stop,
-            actions=key_actions(self._api, session),
+            actions=key_actions(self._api, session, self._shell),
             reconnection=reconnection,
+            gate=self._gate,
         )
         reconnection.redraw = nudge(remote, self._console)
         self._way_in.watch(remote, reconnection)
@@ -122,9 +164,11 @@ class ShellUse:
             reconnection.stop()
 
     async def _beside(self, remote: Remote) -> None:
-        """What the agent tells while the program runs."""
+        """What the agent tells while the program runs, and what the terminal shows of the session."""
+        works: list[Awaitable[object]] = [self._face.keep()] if self._face is not None else []
         if self._way_in.link is not None and isinstance(remote, AgentProgram):
-            await asyncio.gather(feed_activity(self._way_in.link, self._activity), remote.messages())
+            works += [feed_activity(self._way_in.link, self._activity), remote.messages()]
+        await asyncio.gather(*works)
 
     async def _write_aside(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # the terminal may have gone; what is saved is saved

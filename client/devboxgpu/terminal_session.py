@@ -13,6 +13,7 @@ from devboxgpu.blocking_io import StandardInput, StandardOutput
 from devboxgpu.console import Console, Size
 from devboxgpu.errors import ConnectionLostError, DevBoxGpuError, DisconnectedError, StoppedBySignalError
 from devboxgpu.escape_keys import Escape, EscapeKeys, help_lines
+from devboxgpu.gate import Gate
 from devboxgpu.notices import Notices
 from devboxgpu.reconnection import Reconnection
 from devboxgpu.remote import Remote
@@ -43,12 +44,14 @@ class TerminalSession:
         stop: Stop,
         actions: KeyActions,
         reconnection: Reconnection,
+        gate: Gate,
     ) -> None:
+        """`gate` holds back what is written beside the remote's output while that is in the middle of something."""
         self._console, self._stdin, self._stdout = console, stdin, stdout
         self._notices, self._activity, self._stop = notices, activity, stop
         self._actions = actions
         self._known = [key for key in Escape if key in actions or key in {Escape.DISCONNECT, Escape.HELP}]
-        self._reconnection = reconnection
+        self._reconnection, self._gate = reconnection, gate
         self._screen = ScreenModes()
         self._acting: set[asyncio.Task[None]] = set()
         self._typed: asyncio.Queue[bytes] = asyncio.Queue(MOST_PIECES_WAITING)
@@ -84,7 +87,11 @@ class TerminalSession:
         async for data, _ in remote.output():
             self._activity.happened()
             self._screen.watch(data)
-            await self._stdout.write(data)
+            self._gate.begin(data)
+            try:
+                await self._stdout.write(data)
+            finally:
+                self._gate.end()
         return await remote.exit_code()
 
     async def _read_keys(self, remote: Remote) -> None:

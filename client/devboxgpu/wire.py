@@ -187,13 +187,18 @@ class LeaseRenewal:
     renew_after_s: float | None
     warnings: tuple[LeaseWarning, ...]
     stops_at: datetime | None = None
-    """When the session stops if nothing more happens, by the service's clock; None where that is not known."""
+    """When the session stops if nothing more happens, by the service's clock; None: it did not say."""
     stop_reason: str | None = None
+    answered_at: datetime | None = None
+    """The service's clock when it answered."""
 
     @classmethod
-    def read(cls, data: Json) -> Self:
+    def read(cls, data: Json, *, answered_at: datetime | None = None) -> Self:
         return cls(
             renew_after_s=number_of(data, "renewAfterSeconds"),
+            stops_at=instant_of(data, "stopsAt"),
+            stop_reason=text_of(data, "stopReason"),
+            answered_at=answered_at,
             warnings=tuple(
                 LeaseWarning(
                     kind=text_of(item, "kind") or "",
@@ -202,6 +207,4 @@ class LeaseRenewal:
                 )
                 for item in items_of(data, "warnings")
             ),
-            stops_at=instant_of(data, "stopsAt"),
-            stop_reason=text_of(data, "stopReason"),
         )

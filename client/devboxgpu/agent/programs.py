@@ -27,7 +27,7 @@ class Programs:
         self.agent = agent
         self.by_id: dict[str, Program] = {}
         self.terminal_at = time.monotonic()
-        """When a byte was last typed or printed in any program."""
+        """When a byte was last typed or printed in any program, or a file was copied."""
 
     @property
     def running(self) -> list[Program]:

@@ -50,8 +50,8 @@ def _output(function: Decorated, formats: list[str]) -> Decorated:
             "-o",
             "--output",
             type=click.Choice(formats),
-            default="table",
-            show_default=True,
+            default=_usual_output,
+            show_default="table, or what is configured",
             help="How data is written to standard output.",
         ),
     ):
@@ -59,9 +59,24 @@ def _output(function: Decorated, formats: list[str]) -> Decorated:
     return function
 
 
+def _usual_output() -> str:
+    from devboxgpu.configuration import configured_output
+
+    return configured_output()
+
+
 def session_options(function: Decorated) -> Decorated:
     """What `shell` and `run` may ask of a session, and how long for."""
     for option in (
+        click.option(
+            "--sync-back", metavar="PATTERN", multiple=True, help="With --sync: bring only this back; repeatable."
+        ),
+        click.option(
+            "--sync",
+            metavar="DIR",
+            type=click.Path(exists=True, file_okay=False),
+            help="Take this folder along, start in it, and bring back what is new in it.",
+        ),
         click.option("--query", metavar="JMESPATH", help="With --dry-run: show only this part of the decision."),
         click.option(
             "-o", "--output", type=click.Choice(["table", "json", "tsv"]), help="With --dry-run: the decision as data."
@@ -86,18 +101,28 @@ def session_options(function: Decorated) -> Decorated:
     return function
 
 
+def log_to_errors() -> None:
+    """What --debug does."""
+    handler = logging.StreamHandler(sys.stderr)
+    # A raw terminal does not go to the beginning of a line by itself.
+    handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    logging.getLogger("devboxgpu").addHandler(handler)
+    logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
+
+
 def configured(*, endpoint: str | None, project: str | None, debug: bool, project_needed: bool = True) -> Configuration:
     """The configuration that holds for a verb; switches the log on for --debug."""
     from devboxgpu.configuration import load
 
     if debug:
-        handler = logging.StreamHandler(sys.stderr)
-        # A raw terminal does not go to the beginning of a line by itself.
-        handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-        logging.getLogger("devboxgpu").addHandler(handler)
-        logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
-    return load(endpoint=endpoint, project=project, project_needed=project_needed)
+        log_to_errors()
+    configuration = load(endpoint=endpoint, project=project, project_needed=project_needed)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        from devboxgpu.commands.sign_in import sign_in_first
+
+        sign_in_first(configuration)
+    return configuration
 
 
 def asks_only(*, dry_run: bool, output: str | None, query: str | None) -> bool:
