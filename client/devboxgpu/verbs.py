@@ -32,6 +32,8 @@ VERBS = (
     _verb("usage", "What you have used, and what it cost."),
     _verb("project", "See projects and their settings; administrators change them."),
     _verb("whoami", "Who you are to the control plane."),
+    _verb("install", "Put devboxgpu into your terminals and editors."),
+    Verb("uninstall", "Take away all that install has put there.", "devboxgpu.commands.install", "uninstall"),
     _verb("local", "The local cloud, where the repository is present."),
 )
 """In the order of `devboxgpu --help`."""
