@@ -31,9 +31,16 @@ def plan_uninstall(
     staying = tuple(record for record in records if record not in going or (parts and record.kind == "folder"))
     ours = [*known.folders, *(record.path for record in all_records.values() if record.kind == "folder")]
     folders = sorted({*ours, layout.backups, layout.folder, layout.data}, key=lambda path: -len(path.parts))
+    # The record goes as late as it can: a folder that is not known by its name is known by the record alone.
+    around = [path for path in folders if layout.manifest.is_relative_to(path)]
+    apart = [path for path in folders if path not in around]
     return Plan(
         steps=tuple(undoer.steps),
-        last=(*_record_steps(machine, layout, staying), *_folder_steps(machine, folders)),
+        last=(
+            *_folder_steps(machine, apart),
+            *_record_steps(machine, layout, staying),
+            *_folder_steps(machine, around),
+        ),
         problems=tuple(undoer.problems),
     )
 
