@@ -129,6 +129,11 @@ def test_other_lines_take_the_place_of_ours_where_the_person_has_moved_them() ->
     assert line_block.without_lines(after) == b"first\nlast\n"
 
 
+def test_a_file_that_ends_in_half_a_character_is_refused() -> None:
+    with pytest.raises(NotUnderstoodError, match="begins as utf-16-le and is none"):
+        line_block.with_lines(codecs.BOM_UTF16_LE + b"a", ["one"])
+
+
 @pytest.mark.parametrize("text", [f"{line_block.BEGIN}\nx\n", f"{line_block.END}\n", f"{line_block.BEGIN}\n" * 2])
 def test_damaged_markers_are_refused_and_nothing_is_guessed(text: str) -> None:
     with pytest.raises(NotUnderstoodError, match="by hand"):

@@ -15,11 +15,11 @@ _BLOCK = re.compile(rf"^{re.escape(BEGIN)}\r?\n(?:.*?\r?\n)??{re.escape(END)}(?:
 def with_lines(content: bytes, lines: Sequence[str]) -> bytes:
     """The content with these lines as ours: in the place of those that are there, or else at its end."""
     file = TextFile.read(content)
-    newline = file.newline()
-    block = newline.join([BEGIN, *lines, END])
     found = _found(file.text)
+    newline = _newline(found.group()) if found else file.newline()
+    block = newline.join([BEGIN, *lines, END])
     if found:
-        ended = "" if found.end() == len(file.text) and not found.group().endswith("\n") else newline
+        ended = newline if found.group().endswith("\n") else ""
         return file.with_text(file.text[: found.start()] + block + ended + file.text[found.end() :])
     # A last line without an end gets one before ours; ours then has none, so that taking it out gives back every byte.
     unended = bool(file.text) and not file.text.endswith("\n")
@@ -34,17 +34,20 @@ def without_lines(content: bytes) -> bytes:
         return content
     before, after = file.text[: found.start()], file.text[found.end() :]
     if not after and not found.group().endswith("\n"):
-        before = before.removesuffix("\n").removesuffix("\r")
+        before = before.removesuffix(_newline(found.group()))
     return file.with_text(before + after)
 
 
+def _newline(block: str) -> str:
+    return "\r\n" if block.startswith(f"{BEGIN}\r\n") else "\n"
+
+
 def has_lines(content: bytes) -> bool:
-    text = TextFile.read(content).text
-    return BEGIN in text or END in text
+    return _has_either(TextFile.read(content).text)
 
 
 def _found(text: str) -> re.Match[str] | None:
-    if not has_either(text):
+    if not _has_either(text):
         return None
     found = _BLOCK.search(text)
     if found is None or text.count(BEGIN) != 1 or text.count(END) != 1:
@@ -54,5 +57,5 @@ def _found(text: str) -> re.Match[str] | None:
     return found
 
 
-def has_either(text: str) -> bool:
+def _has_either(text: str) -> bool:
     return BEGIN in text or END in text

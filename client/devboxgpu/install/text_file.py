@@ -22,12 +22,21 @@ class TextFile:
     def read(cls, content: bytes) -> TextFile:
         for bom, encoding in BOMS:
             if content.startswith(bom):
-                return cls(content[len(bom) :].decode(encoding, "surrogatepass"), encoding, bom)
-        return cls(content.decode("utf-8", "surrogateescape"))
+                return cls(_decoded(content[len(bom) :], encoding), encoding, bom)
+        return cls(_decoded(content, "utf-8"))
 
     def newline(self) -> str:
         return "\r\n" if "\r\n" in self.text else "\n"
 
     def with_text(self, text: str) -> bytes:
-        errors = "surrogatepass" if self.bom else "surrogateescape"
-        return self.bom + text.encode(self.encoding, errors)
+        return self.bom + text.encode(self.encoding, _ERRORS[self.encoding])
+
+
+_ERRORS = {"utf-8": "surrogateescape", "utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
+
+
+def _decoded(content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding, _ERRORS[encoding])
+    except UnicodeDecodeError as error:
+        raise NotUnderstoodError(f"it begins as {encoding} and is none: {error.reason}") from None

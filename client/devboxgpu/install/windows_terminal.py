@@ -78,7 +78,7 @@ def gpu_types_in(content: bytes | None) -> list[str]:
 
 def is_for_wsl(content: bytes | None) -> bool | None:
     """Whether a fragment's profiles start a WSL's command; None where nothing is said."""
-    lines = [text_of(profile, "commandline") or "" for profile in _profiles_in(content)]
+    lines = [line for profile in _profiles_in(content) if (line := text_of(profile, "commandline"))]
     return all("wsl.exe" in line for line in lines) if lines else None
 
 
