@@ -11,9 +11,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from devboxgpu import __version__
+from devboxgpu.config_keys import LOOPBACK
 from devboxgpu.console.size import Size
 from devboxgpu.exec_frames import NOT_READY_CODE, Failure, Frame, InputSplitter, Output, decode, resize_frame
-from devboxgpu.transport import LOOPBACK
 from devboxgpu.wire import ExecAccess
 
 log = logging.getLogger(__name__)

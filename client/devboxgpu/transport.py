@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from devboxgpu import __version__
+from devboxgpu.config_keys import origin_fault
 from devboxgpu.errors import ConfigurationError, UnreachableError
 
 log = logging.getLogger(__name__)
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 NEVER_RECEIVED = (ConnectionRefusedError, socket.gaierror)
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
@@ -65,11 +65,10 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        if (fault := origin_fault(origin)) is not None:
+            raise ConfigurationError(f"'{origin}' {fault}")
         parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(f"'{origin}' is no address of a control plane: http(s)://host[:port][/path]")
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            raise ConfigurationError(f"'{origin}' would send your token unencrypted: use https")
+        assert parts.hostname is not None
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")

@@ -50,13 +50,19 @@ def _output(function: Decorated, formats: list[str]) -> Decorated:
             "-o",
             "--output",
             type=click.Choice(formats),
-            default="table",
-            show_default=True,
+            default=_usual_output,
+            show_default="table, or what is configured",
             help="How data is written to standard output.",
         ),
     ):
         function = option(function)
     return function
+
+
+def _usual_output() -> str:
+    from devboxgpu.configuration import configured_output
+
+    return configured_output()
 
 
 def session_options(function: Decorated) -> Decorated:
@@ -97,7 +103,12 @@ def configured(*, endpoint: str | None, project: str | None, debug: bool, projec
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
         logging.getLogger("devboxgpu").addHandler(handler)
         logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
-    return load(endpoint=endpoint, project=project, project_needed=project_needed)
+    configuration = load(endpoint=endpoint, project=project, project_needed=project_needed)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        from devboxgpu.commands.sign_in import sign_in_first
+
+        sign_in_first(configuration)
+    return configuration
 
 
 def asks_only(*, dry_run: bool, output: str | None, query: str | None) -> bool:

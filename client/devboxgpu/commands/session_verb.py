@@ -24,10 +24,13 @@ def carry_out(
     only_asks = asks_only(dry_run=dry_run, output=output, query=query)
     request = session_request(**wishes)
     configuration = configured(endpoint=endpoint, project=project, debug=debug)
+    request = configuration.with_wishes(request)
     if only_asks:
         from devboxgpu.commands.forecast import say_decision
 
-        return say_decision(configuration, request, output=output, query=query)
+        usual = configuration.values.text("output")
+        as_data = output or (usual if usual != "table" else None)  # for people, the sentence is the table
+        return say_decision(configuration, request, output=as_data, query=query)
 
     from devboxgpu.commands.attached import run_attached
 
