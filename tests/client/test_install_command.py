@@ -163,7 +163,9 @@ def test_gpu_types_are_named_once() -> None:
         named_gpu_types(" , ")
 
 
-def test_a_program_is_run_without_a_shell_and_its_failure_is_told(terminal: Terminal, home: Path, tmp_path: Path) -> None:
+def test_a_program_is_run_without_a_shell_and_its_failure_is_told(
+    terminal: Terminal, home: Path, tmp_path: Path
+) -> None:
     code = tmp_path / "programs" / "code"
     code.write_text("#!/bin/bash\necho 'no display' >&2\nexit 7\n")
     code.chmod(code.stat().st_mode | stat.S_IXUSR)

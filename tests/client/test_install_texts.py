@@ -22,9 +22,9 @@ blank = st.text(alphabet=" \t\r\n", max_size=3)
 skipped = st.one_of(
     blank,
     blank.map(lambda text: f"{text}/* a, {{ */"),
-    blank.map(lambda text: f"{text}// }} \" ,\n"),
+    blank.map(lambda text: f'{text}// }} " ,\n'),
 )
-names = st.sampled_from(["a", "b\\\"", "terminal.integrated.profiles.linux", "Zoë", "c"])
+names = st.sampled_from(["a", 'b\\"', "terminal.integrated.profiles.linux", "Zoë", "c"])
 scalars = st.sampled_from(["1", "-2.5e3", "true", "null", '"x // y"', '"/* z"', "[]", "[1, {}, ]", '{"k": 1}'])
 
 
@@ -69,7 +69,7 @@ def test_an_entry_in_plain_settings_is_json_that_reads_well() -> None:
     assert json.loads(re.sub(r"/\*.*?\*/", "", after))["a"] == 1
 
 
-@pytest.mark.parametrize("behind", [', "b": 1}', '/* c */ , "b": 1}', '}'])
+@pytest.mark.parametrize("behind", [', "b": 1}', '/* c */ , "b": 1}', "}"])
 def test_what_was_written_behind_the_entry_is_still_settings_without_it(behind: str) -> None:
     entry = settings_edit.with_entry(b"{}", SETTING, "DevBoxGPU Shell", PROFILE).decode()
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from devboxgpu import __version__
+from devboxgpu.config_keys import KEYS, checked
 from devboxgpu.errors import DevBoxGpuError
 from devboxgpu.install import completion, line_block, settings_edit, vsix, windows_terminal
 from devboxgpu.install.layout import Layout, layout_of
@@ -109,7 +110,7 @@ def _part(
 
 def _terminal(machine: Machine, wishes: Wishes, layout: Layout) -> list[WantedFile]:
     if layout.fragments is None:
-        if machine.system is System.WSL:
+        if machine.system is System.WSL and not wishes.for_everybody:
             raise NotHereError(
                 "your folder on the Windows side was not found: is C: mounted, and is its AppData on the PATH? "
                 "LOCALAPPDATA=/mnt/c/Users/NAME/AppData/Local says where it is"
@@ -202,6 +203,8 @@ def _start_up(place: completion.Place) -> WantedBlock:
 def _config(machine: Machine, wishes: Wishes) -> list[WantedFile]:
     if not wishes.values:
         raise NotHereError("nothing to configure was given (--endpoint, --project, --tenant, --client-id)")
+    for name, value in wishes.values.items():
+        checked(KEYS[name], value, where="not written")
     file = machine.machine_config
     try:
         content = with_values(machine.disk.read(file), wishes.values)

@@ -17,6 +17,8 @@ from devboxgpu.install.wsl import is_wsl, windows_side
 def this_machine() -> Machine:
     import platformdirs
 
+    from devboxgpu.config_files import machine_config_file
+
     environ = dict(os.environ)
     system, home = _system(environ), Path.home()
     windows = _windows(system, environ, home)
@@ -26,8 +28,8 @@ def this_machine() -> Machine:
         environ=environ,
         home=home,
         user_data=platformdirs.user_data_path("devboxgpu", appauthor=False),
-        machine_data=_everybodys(system, windows, Path("/var/lib/devboxgpu")),
-        machine_config=_everybodys(system, windows, Path("/etc/devboxgpu")) / "config.toml",
+        machine_data=_machine_data(system, windows),
+        machine_config=machine_config_file(),
         windows=windows,
         is_administrator=_is_administrator(),
         programs=RealPrograms(environ),
@@ -65,13 +67,12 @@ def _windows(system: System, environ: Mapping[str, str], home: Path) -> WindowsF
             return None
 
 
-def _everybodys(system: System, windows: WindowsFolders | None, on_linux: Path) -> Path:
-    """The folder for what is everybody's."""
+def _machine_data(system: System, windows: WindowsFolders | None) -> Path:
     if system is System.WINDOWS and windows is not None:
         return windows.program_data / "DevBoxGPU"
     if system is System.MACOS:
         return Path("/Library/Application Support/DevBoxGPU")
-    return on_linux
+    return Path("/var/lib/devboxgpu")
 
 
 def _is_administrator() -> bool:
