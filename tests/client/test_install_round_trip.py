@@ -344,12 +344,15 @@ def test_for_everybody_needs_an_administrator(tmp_path: Path) -> None:
 def test_for_everybody_writes_profiles_and_configuration_and_takes_them_away(tmp_path: Path) -> None:
     machine = a_machine(System.WINDOWS, tmp_path, is_administrator=True)
     before = tree(tmp_path)
-    values = {"endpoint": "https://gpu.contoso.com/api", "project": "ml", "tenant_id": "contoso.com"}
+    values = {"endpoint": "https://gpu.contoso.com/api", "project": "ml-research", "tenant_id": "contoso.com"}
 
     assert install(machine, for_everybody=True, values=values, gpu_types=("T4", "A100")) == 0
 
     config = machine.windows.program_data / "DevBoxGPU" / "config.toml"
-    assert 'endpoint = "https://gpu.contoso.com/api"\nproject = "ml"\ntenant_id = "contoso.com"\n' in config.read_text()
+    assert (
+        'endpoint = "https://gpu.contoso.com/api"\nproject = "ml-research"\ntenant_id = "contoso.com"\n'
+        in config.read_text()
+    )
     fragment = machine.windows.program_data / "Microsoft/Windows Terminal/Fragments/DevBoxGPU/devboxgpu.json"
     assert "DevBoxGPU Shell (A100)" in fragment.read_text()
     assert uninstall(machine, for_everybody=True) == 0

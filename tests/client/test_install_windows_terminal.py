@@ -111,7 +111,7 @@ def test_gpu_types_that_are_not_known_leave_the_profiles_that_there_are(tmp_path
 @pytest.mark.parametrize("content", [b"", b"[]", b"no json", b'{"profiles": [1]}', b'{"profiles": [{"name": "x"}]}'])
 def test_a_foreign_fragment_says_nothing_of_gpu_types(content: bytes) -> None:
     assert windows_terminal.gpu_types_in(content) == []
-    assert windows_terminal.is_for_wsl(content) is None
+    assert windows_terminal.distribution_of(content) is None
 
 
 def test_from_wsl_the_profile_starts_the_command_in_its_distribution(tmp_path: Path) -> None:
@@ -140,6 +140,34 @@ def test_from_wsl_windowss_own_command_and_its_profile_are_left_alone(tmp_path: 
         install(machine, Part.TERMINAL)
     assert uninstall(machine) == 0
     assert file.exists()
+
+
+def test_of_windows_and_a_wsl_each_takes_away_its_own_profiles_alone(tmp_path: Path) -> None:
+    wsl = a_machine(System.WSL, tmp_path)
+    windows = a_machine(System.WINDOWS, tmp_path, windows=wsl.windows, user_data=tmp_path / "on-windows")
+    file = wsl.windows.local / FRAGMENT
+    install(wsl, Part.TERMINAL)
+    assert uninstall(windows) == 0
+    assert file.exists()
+
+    install(windows, Part.TERMINAL)
+    assert uninstall(wsl) == 0
+    assert file.with_name("devboxgpu.png").exists()
+    assert windows_terminal.distribution_of(file.read_bytes()) == ""
+
+    assert uninstall(windows) == 0
+    assert not file.parent.exists()
+
+
+def test_another_distributions_profiles_are_not_overwritten(tmp_path: Path) -> None:
+    install(a_machine(System.WSL, tmp_path), Part.TERMINAL)
+    other = a_machine(System.WSL, tmp_path, environ={"WSL_DISTRO_NAME": "My Debian"}, user_data=tmp_path / "debian")
+
+    with pytest.raises(NotHereError, match=r"start devboxgpu in Ubuntu-24\.04"):
+        install(other, Part.TERMINAL)
+    uninstall(a_machine(System.WSL, tmp_path))
+    assert install(other, Part.TERMINAL) == 0
+    assert windows_terminal.distribution_of((other.windows.local / FRAGMENT).read_bytes()) == "My Debian"
 
 
 def test_a_wsl_whose_windows_side_is_not_found_says_what_would_help(tmp_path: Path) -> None:

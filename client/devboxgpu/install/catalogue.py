@@ -120,19 +120,23 @@ def _terminal(machine: Machine, wishes: Wishes, layout: Layout) -> list[WantedFi
     there = machine.disk.read(file)
     command = machine.command
     if machine.system is System.WSL:
-        _refuse_windowss_own(machine, there)
-        command = ("wsl.exe", "-d", machine.environ.get("WSL_DISTRO_NAME", ""), "--", *command)
+        _refuse_anothers(machine, there)
+        command = ("wsl.exe", "-d", machine.distribution, "--", *command)
     known = wishes.gpu_types if wishes.gpu_types is not None else tuple(windows_terminal.gpu_types_in(there))
     content = windows_terminal.fragment(command, known, icon=machine.windows_path(icon))
     picture = WantedFile(part=Part.TERMINAL, path=icon, content=vsix.file_of_extension("icon.png"))
     return [picture, WantedFile(part=Part.TERMINAL, path=file, content=content)]
 
 
-def _refuse_windowss_own(machine: Machine, there: bytes | None) -> None:
-    if machine.programs.find("devboxgpu.exe") or windows_terminal.is_for_wsl(there) is False:
-        raise NotHereError("Windows has its own devboxgpu: run 'devboxgpu install' there")
-    if not machine.environ.get("WSL_DISTRO_NAME"):
+def _refuse_anothers(machine: Machine, there: bytes | None) -> None:
+    """Windows's own profiles are better than ours, and another distribution's are not ours to change."""
+    if not machine.distribution:
         raise NotHereError("WSL_DISTRO_NAME does not say which distribution this is")
+    owner = windows_terminal.distribution_of(there)
+    if owner == "" or machine.programs.find("devboxgpu.exe"):
+        raise NotHereError("Windows has its own devboxgpu: run 'devboxgpu install' there")
+    if owner not in {None, machine.distribution}:
+        raise NotHereError(f"the profiles start devboxgpu in {owner}: 'devboxgpu uninstall' there takes them away")
 
 
 def _vscode(machine: Machine, layout: Layout) -> list[WantedFile | WantedExtension]:

@@ -97,6 +97,11 @@ class Machine:
     programs: Programs
     disk: Disk = field(default_factory=Disk)
 
+    @property
+    def distribution(self) -> str:
+        """The WSL distribution that this is; empty elsewhere, and where WSL does not say."""
+        return self.environ.get("WSL_DISTRO_NAME", "") if self.system is System.WSL else ""
+
     def config_home(self) -> Path:
         return Path(self.environ.get("XDG_CONFIG_HOME") or self.home / ".config")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devboxgpu.install import line_block, settings_edit, vsix
+from devboxgpu.install import line_block, settings_edit, vsix, windows_terminal
 from devboxgpu.install.disk import unfinished_name
 from devboxgpu.install.layout import Layout
 from devboxgpu.install.machine import Machine
@@ -83,6 +83,8 @@ class _Undoer:
     problems: list[str] = field(default_factory=list)
 
     def undo(self, record: Record) -> None:
+        if record.part is Part.TERMINAL and record.kind == "file" and self._is_anothers(record.path.parent):
+            return
         match record.kind:
             case "file":
                 self._file(record)
@@ -95,6 +97,11 @@ class _Undoer:
             if record.backup is not None:
                 self._leftover(record.part, record.backup)
                 self._leftover(record.part, unfinished_name(record.backup))
+
+    def _is_anothers(self, folder: Path) -> bool:
+        """Whether Windows and a WSL share the folder, and the other one's profiles are in it now."""
+        owner = windows_terminal.distribution_of(self.machine.disk.read(folder / windows_terminal.FRAGMENT))
+        return owner not in {None, self.machine.distribution}
 
     def _leftover(self, part: Part, path: Path) -> None:
         if self.machine.disk.read(path) is not None:

@@ -20,6 +20,7 @@ PROFILE = "DevBoxGPU Shell"
 """With the folder's name it makes the profile's GUID: neither may ever change, or people lose what they have set."""
 TAB_COLOUR = "#2E7D32"
 GPU_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_IN_WSL = re.compile(r'"wsl\.exe" -d (?:"(?P<quoted>[^"]+)"|(?P<plain>\S+)) -- ')
 _TERMINAL_NAMESPACE = UUID("f65ddb7e-706b-4499-8a50-40313caf510a")
 
 
@@ -76,10 +77,13 @@ def gpu_types_in(content: bytes | None) -> list[str]:
     return found
 
 
-def is_for_wsl(content: bytes | None) -> bool | None:
-    """Whether a fragment's profiles start a WSL's command; None where nothing is said."""
+def distribution_of(content: bytes | None) -> str | None:
+    """The WSL distribution that a fragment's profiles start; empty for Windows itself, None where nothing is said."""
     lines = [line for profile in _profiles_in(content) if (line := text_of(profile, "commandline"))]
-    return all("wsl.exe" in line for line in lines) if lines else None
+    if not lines:
+        return None
+    started = _IN_WSL.match(lines[0])
+    return (started["quoted"] or started["plain"]) if started else ""
 
 
 def _profiles_in(content: bytes | None) -> list[dict[str, object]]:
