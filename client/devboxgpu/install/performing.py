@@ -59,7 +59,10 @@ def uninstall(machine: Machine, wishes: Wishes, *, dry_run: bool, yes: bool, con
     if plan.changes_nothing() and not plan.problems:
         Notices().say("nothing of devboxgpu is installed here")
         return 0
-    return _carry_out(plan, machine, dry_run=dry_run, yes=yes, consent=consent or ask_person)
+    code = _carry_out(plan, machine, dry_run=dry_run, yes=yes, consent=consent or ask_person)
+    if code == 0 and not dry_run:
+        Notices().say("taken away" if wishes.parts else "nothing that install put here is left")
+    return code
 
 
 def ask_person() -> bool | None:
