@@ -41,7 +41,7 @@ def test_install_and_uninstall_from_the_command_line(terminal: Terminal, home: P
 
     installed = terminal.run("install", "--yes")
     assert (installed.returncode, installed.stdout) == (0, b"")
-    script = home / ".local/share/bash-completion/completions/devboxgpu"
+    script = home / ".local" / "share" / "bash-completion" / "completions" / "devboxgpu"
     assert b"_DEVBOXGPU_COMPLETE=bash_complete" in script.read_bytes()
     again = terminal.run("install", "--yes")
     assert again.returncode == 0
