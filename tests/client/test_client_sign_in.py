@@ -137,6 +137,8 @@ def test_a_link_that_fails_is_not_passed_over(failure: Exception) -> None:
         ),
         (ServiceRequestError("name not resolved"), UnreachableError, "Entra ID cannot be reached"),
         (ValueError("Cache encryption is impossible"), SignInError, "--unencrypted-cache"),
+        (ConnectionResetError("reset"), UnreachableError, "cannot be reached"),
+        (PermissionError("may not read"), SignInError, "set up wrongly: may not read"),
         (ValueError("bad tenant"), SignInError, "set up wrongly: bad tenant"),
     ],
 )
@@ -374,6 +376,23 @@ def test_at_a_terminal_a_person_is_asked_where_nothing_could_give_a_token(
     )
 
     assert ways_asked == asked
+
+
+def test_a_wrong_set_up_is_one_line_and_none_of_the_librarys(terminal: Terminal) -> None:
+    missing = str(terminal.cwd / "token")
+
+    done = terminal.run(
+        "gpus",
+        DEVBOXGPU_ACCESS_TOKEN="",
+        DEVBOXGPU_CLIENT_ID=CLIENT,
+        **{**WORKLOAD, "AZURE_FEDERATED_TOKEN_FILE": missing},
+    )
+
+    assert done.returncode == 1
+    told = done.stderr.decode().splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("devboxgpu: signing in by environment is set up wrongly")
+    assert missing in told[0]
 
 
 def test_signing_out_without_having_signed_in_is_no_error(terminal: Terminal) -> None:
