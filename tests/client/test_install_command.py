@@ -12,7 +12,7 @@ import pytest
 from conftest import Terminal
 from fake_machine import USER, tree
 
-from devboxgpu.install.asking import NoGpuTypeError, completion_script, named_gpu_types
+from devboxgpu.install.asking import NoGpuTypeError, named_gpu_types
 
 OFFERS = [{"gpuType": "A100"}, {"gpuType": "T4", "default": True}, {"gpuType": 'x" & calc'}]
 
@@ -150,11 +150,6 @@ def test_the_commands_that_are_written_start_this_command(terminal: Terminal, ho
     words = [lines["Shell location"].strip(), *lines["Arguments"].split()[:-1], "--version"]
     version = subprocess.run(words, env=terminal.environment, capture_output=True, check=True).stdout
     assert version.startswith(b"devboxgpu")
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
-def test_there_is_a_completion_script_for_each_shell(shell: str) -> None:
-    assert "devboxgpu" in completion_script(shell)
 
 
 def test_gpu_types_are_named_once() -> None:

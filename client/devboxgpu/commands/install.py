@@ -74,15 +74,15 @@ def uninstall(**options: Any) -> int:
 
     What you had edited yourself is kept as a copy, and said. The command itself stays: your package manager removes it.
     """
+    from devboxgpu.commands.completion import script_of
     from devboxgpu.install import performing
-    from devboxgpu.install.asking import completion_script
     from devboxgpu.install.catalogue import Wishes
     from devboxgpu.install.this_machine import this_machine
 
     wishes = Wishes(
         parts=_parts(options["only"]),
         for_everybody=options["for_everybody"],
-        completion_script=completion_script,
+        completion_script=script_of,
     )
     return performing.uninstall(this_machine(), wishes, dry_run=options["dry_run"], yes=options["yes"])
 
@@ -100,7 +100,7 @@ def _parts(only: str | None) -> tuple[Part, ...]:
 
 
 def _wishes(machine: Machine, options: dict[str, Any]) -> Wishes:
-    from devboxgpu.install.asking import completion_script
+    from devboxgpu.commands.completion import script_of
     from devboxgpu.install.catalogue import Wishes, parts_of
 
     wishes = Wishes(
@@ -108,7 +108,7 @@ def _wishes(machine: Machine, options: dict[str, Any]) -> Wishes:
         with_completion=options["with_completion"],
         for_everybody=options["for_everybody"],
         values=_values(options),
-        completion_script=completion_script,
+        completion_script=script_of,
     )
     return replace(wishes, gpu_types=_gpu_types(machine, options, parts_of(machine, wishes)))
 

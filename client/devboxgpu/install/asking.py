@@ -46,17 +46,6 @@ def offered_gpu_types(*, endpoint: str | None, project: str | None) -> tuple[str
     return tuple(dict.fromkeys(name for name in named if GPU_TYPE.fullmatch(name)))
 
 
-def completion_script(shell: str) -> str:
-    """What `devboxgpu completion SHELL` prints."""
-    from click.shell_completion import get_completion_class
-
-    from devboxgpu.main import cli
-
-    shell_class = get_completion_class(shell)
-    assert shell_class is not None, shell
-    return shell_class(cli, {}, "devboxgpu", "_DEVBOXGPU_COMPLETE").source()
-
-
 def visual_studio(machine: Machine) -> list[str]:
     """The three values for Visual Studio's Tools > Options > Environment > Terminal."""
     program, *words = machine.command
