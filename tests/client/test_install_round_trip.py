@@ -344,6 +344,26 @@ def test_a_file_that_changes_while_the_person_thinks_is_not_overwritten(tmp_path
     assert "was changed meanwhile" in capsys.readouterr().err
 
 
+def test_lines_that_were_damaged_are_said_and_the_copy_of_the_file_stays_until_they_are_mended(
+    tmp_path: Path, capsys
+) -> None:
+    machine = with_own_files(a_machine(System.LINUX, tmp_path))
+    before = tree(tmp_path)
+    rc = machine.home / ".zshrc"
+    original = rc.read_bytes()
+    install(machine, Part.COMPLETION)
+    rc.write_bytes(rc.read_bytes().replace(b"# <<<", b"# "))
+
+    assert uninstall(machine) == 1
+
+    assert "by hand" in capsys.readouterr().err
+    (copy,) = layout_of(machine, for_everybody=False).backups.iterdir()
+    assert copy.read_bytes() == original
+    rc.write_bytes(original)
+    assert uninstall(machine) == 0
+    assert tree(tmp_path) == before
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     machine = a_machine(System.LINUX, tmp_path)
     dotfiles = tmp_path / "dotfiles"
