@@ -22,6 +22,7 @@ from devboxgpu.reconnection import Reconnection
 from devboxgpu.remote import Remote
 from devboxgpu.session_face import SessionFace
 from devboxgpu.session_keys import key_actions
+from devboxgpu.skipped import Skipped
 from devboxgpu.stop import Forwarding, Signals, Stop, cancelled
 from devboxgpu.terminal_session import TerminalSession, nudge
 from devboxgpu.title import TerminalSigns
@@ -123,9 +124,15 @@ class ShellUse:
         )
         reconnection.redraw = nudge(remote, self._console)
         self._way_in.watch(remote, reconnection)
+        skipped = Skipped(self._notices, reconnection)
+        if isinstance(remote, AgentProgram):
+            remote.skipped = skipped.add
         if self._way_in.is_command:
             self._signals.taker = Forwarding(remote, self._stop, interrupts=False, tell=self._notices.say)
-        return await terminal.run(remote)
+        try:
+            return await terminal.run(remote)
+        finally:
+            skipped.stop()
 
     async def _on_pipes(self, remote: Remote) -> int:
         reconnection = Reconnection(self._notices)

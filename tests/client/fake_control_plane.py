@@ -323,6 +323,9 @@ class FakeControlPlane:
         return self.shell is not None and self.shell["id"] == shell
 
     def _session(self, session: str) -> dict[str, object] | None:
+        if self.shell is not None and self.shell["session"] == session and not self.sessions:
+            others = [{"id": f"sh-other-{number}"} for number in range(self.other_shells)]
+            return {**self.shell, "id": session, "shells": [{"id": self.shell["id"]}, *others]}
         return next((found for found in self.sessions if found["id"] == session), None)
 
 

@@ -49,10 +49,15 @@ class Ring(Kept):
         self._at = 0
         self._skipped = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes the looker-on has not taken yet."""
+        return len(self._bytes) - self._at
+
     def append(self, data: bytes, *, is_error: bool = False) -> None:
         self._bytes += data
         too_many = len(self._bytes) - self._keeps
-        if too_many > self._keeps // 8:  # not for every byte: letting go moves what stays
+        if too_many > self._keeps // 2:  # not for every byte: letting go moves what stays
             del self._bytes[:too_many]
             self._skipped += max(0, too_many - self._at)
             self._at = max(0, self._at - too_many)
