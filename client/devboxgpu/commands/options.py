@@ -117,6 +117,8 @@ def session_options(function: Decorated) -> Decorated:
 
 def log_to_errors() -> None:
     """What --debug does."""
+    import logging
+
     handler = logging.StreamHandler(sys.stderr)
     # A raw terminal does not go to the beginning of a line by itself.
     handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
