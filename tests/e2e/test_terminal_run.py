@@ -14,7 +14,13 @@ from tests.e2e.command_line import ATTACHED, COMMAND, ROOT
 from tests.e2e.waiting import until
 
 MEBIBYTE = 2**20
-TEES = "import sys\nfor data in iter(lambda: sys.stdin.buffer.read(65536), b''):\n sys.stdout.buffer.write(data)\n sys.stderr.buffer.write(data[::-1])\nsys.exit(77)"
+TEES = """
+import sys
+while data := sys.stdin.buffer.read(65536):
+    sys.stdout.buffer.write(data)
+    sys.stderr.buffer.write(data[::-1])
+sys.exit(77)
+"""
 
 
 def test_run_carries_20_mebibytes_both_ways_with_its_streams_apart_and_its_exit_code(line, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.command_line import ATTACHED, says_on
-from tests.e2e.policies import ROOMY
 from tests.e2e.waiting import until
 
 HOOK = "printf '#!/bin/sh\\necho saving-$((6*7)); echo once >> {file}\\n' > ~/.devboxgpu/on-stop"

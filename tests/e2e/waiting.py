@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE_S = 35.0
+PATIENCE_S = 90.0
 """Far beyond what anything here takes, so that a busy machine makes tests slow and never red."""
 LOOK_AGAIN_S = 0.05
 
