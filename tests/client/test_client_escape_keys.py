@@ -66,3 +66,21 @@ def test_a_paste_full_of_tildes_is_not_copied_again_and_again() -> None:
     paste = b"~\n" * 500_000  # a copy of the rest at each would be 500 GB
 
     assert typed(paste) == (paste, ())
+
+
+PASTE = b"\x1b[200~one\r~.\r~?\r\x1b[201~"
+
+
+@pytest.mark.parametrize("cut", range(len(PASTE) + 1))
+def test_nothing_in_a_paste_is_a_key_of_ours_however_it_is_cut(cut: int) -> None:
+    assert typed(b"\r" + PASTE[:cut], PASTE[cut:] + b"\r~.") == (b"\r" + PASTE + b"\r", (Escape.DISCONNECT,))
+
+
+def test_a_paste_that_comes_byte_by_byte_and_two_pastes_in_a_row() -> None:
+    pieces = [bytes([byte]) for byte in PASTE * 2]
+
+    assert typed(*pieces, b"\r~?") == (PASTE * 2 + b"\r", (Escape.HELP,))
+
+
+def test_a_tilde_at_the_beginning_before_a_paste_is_still_a_key() -> None:
+    assert typed(b"~?" + PASTE) == (PASTE, (Escape.HELP,))

@@ -101,7 +101,7 @@ def pasted(terminal, folder, raw) -> None:
     terminal.type(data.replace(b"\n", b"\r") + b"\x04")
     terminal.expect("pasted-42")
     assert digest_of(folder / "paste") == hashlib.sha256(data).hexdigest()
-    bracketed = b"\x1b[200~" + bytes(range(5, 126)) + WIDE.encode() + b"two\rlines ~.\r" + b"\x1b[201~"
+    bracketed = b"\x1b[200~" + bytes(range(5, 126)) + WIDE.encode() + b"two\r~.\rlines\r" + b"\x1b[201~"
     terminal.enter(f"python3 {raw} {folder}/bracketed; echo taken-$((6*7))")
     terminal.expect("now-raw")
     terminal.type(bracketed + b"\x04")

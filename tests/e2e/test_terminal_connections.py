@@ -22,7 +22,7 @@ for line in sys.stdin:
 print("all of it", file=sys.stderr)
 sys.exit(9)
 """
-QUESTIONS = [f"question {number} of 漢字 \x00\x7f\n".encode() for number in range(4)]
+QUESTIONS = [f"question {number} of 漢字 \x00\x7f\n".encode() for number in range(2)]
 ANSWERED = b"".join(question.upper() * 300 for question in QUESTIONS)
 MOST_FRAMES = 200
 ENOUGH = 3
@@ -67,7 +67,7 @@ def test_a_connection_cut_at_each_frame_changes_nothing_of_a_conversation(line):
         return bool(lost)
 
     async def each() -> int:
-        for frames in (1, 2, 3, 5, 8, 13):
+        for frames in (1, 3, 8):
             cut_after(frames)
             await whole(Connector(control_plane, shell.id))
         connector, cuts, spared = Connector(control_plane, shell.id), 0, 0
