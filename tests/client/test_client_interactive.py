@@ -321,7 +321,7 @@ def test_the_keys_tell_of_the_session_and_extend_it(terminal: Terminal) -> None:
     terminal.plane.sessions = [{**terminal.plane.shell, "id": "s-fake", "stopsAt": stops_at, "stopReason": "Idle"}]
 
     screen.send("\r~i")
-    screen.expect_exact("devboxgpu: session s-fake · Running")
+    screen.expect_exact("devboxgpu: session s-fake · Running".encode())
     screen.expect_exact("devboxgpu: T4 in westus3 · cost unknown · 1.56 USD/h".encode())
     screen.expect_exact("(in 20 min): idle")
     screen.send("\r~e")
