@@ -38,6 +38,9 @@ VERBS = (
     _verb("whoami", "Who you are to the control plane."),
     _verb("config", "See and change how this command is configured."),
     _verb("doctor", "Find out what stands between you and a GPU."),
+    _verb("install", "Put devboxgpu into your terminals and editors."),
+    Verb("uninstall", "Take away all that install has put there.", "devboxgpu.commands.install", "uninstall"),
+    _verb("completion", "Print the script by which a shell completes this command."),
     _verb("local", "The local cloud, where the repository is present."),
 )
 """In the order of `devboxgpu --help`."""
