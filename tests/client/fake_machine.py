@@ -66,8 +66,8 @@ class CrashingDisk(Disk):
         if self.changes == self.at + 1 and self.after:
             raise Crash
 
-    def write(self, path: Path, content: bytes) -> None:
-        self._counted(lambda: super(CrashingDisk, self).write(path, content))
+    def write(self, path: Path, content: bytes, mode: int | None = None) -> None:
+        self._counted(lambda: super(CrashingDisk, self).write(path, content, mode))
 
     def remove(self, path: Path) -> None:
         self._counted(lambda: super(CrashingDisk, self).remove(path))
@@ -82,10 +82,10 @@ class DiskWithReadOnly(Disk):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, path: Path, content: bytes) -> None:
+    def write(self, path: Path, content: bytes, mode: int | None = None) -> None:
         if path.is_relative_to(self.folder):
             raise PermissionError(13, "Permission denied", str(path))
-        super().write(path, content)
+        super().write(path, content, mode)
 
 
 def a_machine(system: System, root: Path, *, programs: FakePrograms | None = None, **changes) -> Machine:

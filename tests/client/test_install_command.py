@@ -12,7 +12,7 @@ import pytest
 from conftest import Terminal
 from fake_machine import USER, tree
 
-from devboxgpu.install.asking import NoGpuTypeError, named_gpu_types
+from devboxgpu.install.asking import NoGpuTypeError, named_gpu_types, own_first
 
 OFFERS = [{"gpuType": "A100"}, {"gpuType": "T4", "default": True}, {"gpuType": 'x" & calc'}]
 
@@ -42,7 +42,7 @@ def test_install_and_uninstall_from_the_command_line(terminal: Terminal, home: P
     installed = terminal.run("install", "--yes")
     assert (installed.returncode, installed.stdout) == (0, b"")
     script = home / ".local" / "share" / "bash-completion" / "completions" / "devboxgpu"
-    assert b"_DEVBOXGPU_COMPLETE=bash_complete" in script.read_bytes()
+    assert script.read_bytes().rstrip() == terminal.run("completion", "bash").stdout.rstrip() != b""
     again = terminal.run("install", "--yes")
     assert again.returncode == 0
     assert again.stderr.decode().startswith("unchanged")
@@ -150,6 +150,19 @@ def test_the_commands_that_are_written_start_this_command(terminal: Terminal, ho
     words = [lines["Shell location"].strip(), *lines["Arguments"].split()[:-1], "--version"]
     version = subprocess.run(words, env=terminal.environment, capture_output=True, check=True).stdout
     assert version.startswith(b"devboxgpu")
+
+
+@pytest.mark.parametrize(
+    ("offers", "types"),
+    [
+        (OFFERS, ("T4", "A100")),
+        ([{"gpuType": "A100"}, {"gpuType": "H100"}], ("", "A100", "H100")),
+        ([], ("",)),
+        ([{"gpuType": None}, {"default": False}], ("",)),
+    ],
+)
+def test_the_projects_own_type_is_first_and_none_is_lost(offers, types: tuple[str, ...]) -> None:
+    assert own_first(offers) == types
 
 
 def test_gpu_types_are_named_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from devboxgpu.install import performing
 from devboxgpu.install.catalogue import NotHereError
 from devboxgpu.install.layout import layout_of
 from devboxgpu.install.machine import Machine, System
+from devboxgpu.install.manifest import Record, UnreadableManifestError, digest, encoded
 from devboxgpu.install.steps import Part
 
 SYSTEMS = list(System)
@@ -264,6 +266,41 @@ def test_a_read_only_folder_fails_its_part_alone_and_says_where(tmp_path: Path, 
     assert tree(tmp_path) == before
 
 
+def test_where_nothing_can_be_recorded_nothing_is_changed(tmp_path: Path, capsys) -> None:
+    machine = a_machine(System.WINDOWS, tmp_path)
+    before = tree(tmp_path)
+
+    assert install(replace(machine, disk=DiskWithReadOnly(machine.user_data))) == 1
+
+    assert "nothing was changed:" in capsys.readouterr().err
+    assert tree(tmp_path) == before
+    assert machine.programs.extensions == {}
+
+
+def test_copies_of_a_persons_files_are_for_nobody_else(tmp_path: Path) -> None:
+    machine = with_own_files(a_machine(System.LINUX, tmp_path))
+    install(machine, *ALL_PARTS[System.LINUX])
+    layout = layout_of(machine, for_everybody=False)
+    (machine.home / ".config" / "fish" / "completions" / "devboxgpu.fish").write_bytes(b"mine")
+    uninstall(machine, Part.COMPLETION)
+
+    copies = [*layout.backups.iterdir(), *layout.kept.iterdir()]
+    assert len(copies) == 2
+    assert {copy.stat().st_mode & 0o777 for copy in copies} == {0o600}
+
+
+def test_what_is_for_everybody_can_be_read_by_everybody(tmp_path: Path) -> None:
+    machine = a_machine(System.LINUX, tmp_path, is_administrator=True)
+    mask = os.umask(0o077)
+    try:
+        install(machine, Part.CONFIG, for_everybody=True, values={"project": "ml-research"})
+    finally:
+        os.umask(mask)
+
+    assert machine.machine_config.stat().st_mode & 0o777 == 0o644
+    assert machine.machine_config.parent.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_code_that_fails_is_said_with_what_it_said(tmp_path: Path, capsys) -> None:
     programs = FakePrograms({"code"}, fails=True)
     machine = a_machine(System.WINDOWS, tmp_path, programs=programs)
@@ -305,6 +342,26 @@ def test_a_file_that_changes_while_the_person_thinks_is_not_overwritten(tmp_path
     assert performing.install(machine, wishes(Part.COMPLETION), dry_run=False, yes=False, consent=think) == 1
     assert rc.read_bytes() == b"changed meanwhile\n"
     assert "was changed meanwhile" in capsys.readouterr().err
+
+
+def test_lines_that_were_damaged_are_said_and_the_copy_of_the_file_stays_until_they_are_mended(
+    tmp_path: Path, capsys
+) -> None:
+    machine = with_own_files(a_machine(System.LINUX, tmp_path))
+    before = tree(tmp_path)
+    rc = machine.home / ".zshrc"
+    original = rc.read_bytes()
+    install(machine, Part.COMPLETION)
+    rc.write_bytes(rc.read_bytes().replace(b"# <<<", b"# "))
+
+    assert uninstall(machine) == 1
+
+    assert "by hand" in capsys.readouterr().err
+    (copy,) = layout_of(machine, for_everybody=False).backups.iterdir()
+    assert copy.read_bytes() == original
+    rc.write_bytes(original)
+    assert uninstall(machine) == 0
+    assert tree(tmp_path) == before
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
@@ -357,6 +414,24 @@ def test_for_everybody_writes_profiles_and_configuration_and_takes_them_away(tmp
     assert "DevBoxGPU Shell (A100)" in fragment.read_text()
     assert uninstall(machine, for_everybody=True) == 0
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("where", ["Windows/system.ini", "ProgramData/DevBoxGPU/../../Windows/system.ini"])
+def test_a_planted_record_leads_no_administrator_to_other_files(where: str, tmp_path: Path, capsys) -> None:
+    machine = a_machine(System.WINDOWS, tmp_path, is_administrator=True)
+    victim = tmp_path / "C" / "Windows" / "system.ini"
+    victim.parent.mkdir()
+    victim.write_bytes(b"x")
+    layout = layout_of(machine, for_everybody=True)
+    layout.folder.mkdir(parents=True)
+    record = Record(part=Part.TERMINAL, kind="file", path=tmp_path / "C" / where, hashes=(digest(b"x"),))
+    layout.manifest.write_bytes(encoded([record]))
+
+    with pytest.raises(UnreadableManifestError, match="where nothing of ours belongs"):
+        install(machine, for_everybody=True, values={"project": "ml-research"})
+    assert uninstall(machine, for_everybody=True) == 0
+    assert victim.read_bytes() == b"x"
+    assert not layout.data.exists()
 
 
 def test_an_administrators_own_configuration_keeps_its_words_and_comes_back(tmp_path: Path) -> None:

@@ -18,9 +18,11 @@ def carry_out(plan: Plan, machine: Machine, done: Callable[[Step], None]) -> lis
 
     `done` is told each step that was taken.
     """
-    failures = _take(plan.first, machine, lambda step: None)
-    if failures:
-        return failures
+    for step in plan.first:
+        try:
+            _take_one(step, machine)
+        except (OSError, _Failed) as error:
+            return [f"nothing was changed: {_reason(error)}"]
     failures = _take(plan.steps, machine, done)
     if failures or plan.problems:
         return failures
@@ -49,7 +51,7 @@ def _take_one(step: Step, machine: Machine) -> None:
             there = machine.disk.read(step.path)
             if there not in (step.before, step.after) and step.path.exists():
                 raise _Failed(f"{step.path} was changed meanwhile: repeat the command")
-            machine.disk.write(step.path, step.after)
+            machine.disk.write(step.path, step.after, step.mode)
         case RemoveFile():
             machine.disk.remove(step.path)
         case RemoveFolder():

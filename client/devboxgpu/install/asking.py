@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 
 from devboxgpu.errors import DevBoxGpuError
 from devboxgpu.install.machine import Machine
 from devboxgpu.install.windows_terminal import GPU_TYPE, PROFILE
 from devboxgpu.notices import Notices
-from devboxgpu.wire import text_of
+from devboxgpu.wire import Json, text_of
 
 
 class NoGpuTypeError(DevBoxGpuError):
@@ -41,9 +42,14 @@ def offered_gpu_types(*, endpoint: str | None, project: str | None) -> tuple[str
             f"the project's GPU types are not known now ({error}): its own gets a profile, others keep theirs"
         )
         return None
-    by_default = sorted(offers, key=lambda offer: not offer.get("default"))
-    named = [text_of(offer, "gpuType") or "" for offer in by_default]
-    return tuple(dict.fromkeys(name for name in named if GPU_TYPE.fullmatch(name)))
+    return own_first(offers)
+
+
+def own_first(offers: Sequence[Json]) -> tuple[str, ...]:
+    """The offered types, the project's own before the others; an empty name where it is not said which that is."""
+    named = {text_of(offer, "gpuType") or "": bool(offer.get("default")) for offer in offers}
+    own = next((name for name, is_own in named.items() if is_own), "")
+    return (own, *(name for name in named if name != own and GPU_TYPE.fullmatch(name)))
 
 
 def visual_studio(machine: Machine) -> list[str]:

@@ -12,6 +12,7 @@ from devboxgpu import __version__
 from devboxgpu.config_keys import KEYS, checked
 from devboxgpu.errors import DevBoxGpuError
 from devboxgpu.install import completion, line_block, settings_edit, vsix, windows_terminal
+from devboxgpu.install.disk import FOR_ALL
 from devboxgpu.install.layout import Layout, layout_of
 from devboxgpu.install.machine import Machine, System
 from devboxgpu.install.machine_config import with_values
@@ -214,4 +215,4 @@ def _config(machine: Machine, wishes: Wishes) -> list[WantedFile]:
         content = with_values(machine.disk.read(file), wishes.values)
     except NotUnderstoodError as fault:
         raise NotHereError(f"{file} is there and is left as it is: {fault}") from None
-    return [WantedFile(part=Part.CONFIG, path=file, content=content, ours_by_name=False)]
+    return [WantedFile(part=Part.CONFIG, path=file, content=content, ours_by_name=False, mode=FOR_ALL)]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 from pathlib import Path
 
 UNFINISHED = ".devboxgpu-new"
 """What a file is called until it is complete; no program that reads a folder of ours takes it for one of its files."""
+
+PRIVATE = 0o600
+FOR_ALL = 0o644
+READ_BY_ALL = 0o004
 
 
 class Disk:
@@ -30,18 +35,24 @@ class Disk:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def write(self, path: Path, content: bytes) -> None:
-        """Puts the whole content there, or nothing. A link stays a link, and a file keeps its permissions."""
+    def write(self, path: Path, content: bytes, mode: int | None = None) -> None:
+        """Puts the whole content there, or nothing. A link stays a link, and a file keeps its permissions.
+
+        A new file gets `mode`, whatever the umask is; without one, what the umask leaves.
+        """
         target = path.resolve() if path.is_symlink() else path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folders(target.parent, for_all=bool(mode and mode & READ_BY_ALL))
+        if target.exists():
+            mode = target.stat().st_mode & 0o7777
         unfinished = unfinished_name(target)
+        unfinished.unlink(missing_ok=True)
         try:
-            with unfinished.open("wb") as file:
+            with open(unfinished, "wb", opener=partial(os.open, mode=0o666 if mode is None else 0o600)) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            if target.exists():
-                unfinished.chmod(target.stat().st_mode & 0o7777)
+            if mode is not None:
+                unfinished.chmod(mode)
             unfinished.replace(target)
         except OSError:
             with contextlib.suppress(OSError):
@@ -57,6 +68,15 @@ class Disk:
         """Takes the folder away if it is empty; with something in it, it is somebody's and stays."""
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()
+
+
+def _make_folders(folder: Path, *, for_all: bool) -> None:
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent, for_all=for_all)
+    folder.mkdir(exist_ok=True)
+    if for_all:
+        folder.chmod(0o755)
 
 
 def unfinished_name(path: Path) -> Path:

@@ -32,7 +32,7 @@ def install(machine: Machine, wishes: Wishes, *, dry_run: bool, yes: bool, conse
     """The exit code: 0 where all that was wanted is there now, or would be."""
     _check_rights(machine, wishes, dry_run=dry_run)
     layout = layout_of(machine, for_everybody=wishes.for_everybody)
-    plan = _looked(lambda: plan_install(machine, wanted(machine, wishes), layout, _records(machine, layout)))
+    plan = _looked(lambda: plan_install(machine, wanted(machine, wishes), layout, _records(machine, layout, wishes)))
     code = _carry_out(plan, machine, dry_run=dry_run, yes=yes, consent=consent or ask_person)
     if code == 0 and not dry_run and plan.steps:
         Notices().say(
@@ -49,7 +49,7 @@ def uninstall(machine: Machine, wishes: Wishes, *, dry_run: bool, yes: bool, con
     def look() -> Plan:
         known = places_known_by_name(machine, wishes)
         try:
-            records = _records(machine, layout)
+            records = _records(machine, layout, wishes)
         except UnreadableManifestError as error:
             plan = plan_uninstall(machine, known, layout, (), parts=wishes.parts)
             return replace(plan, notes=(f"{error}. Only the usual places are looked at",))
@@ -78,8 +78,22 @@ def _check_rights(machine: Machine, wishes: Wishes, *, dry_run: bool) -> None:
         raise NotPossibleError(f"--machine changes what everybody uses and needs an administrator: run it {how}")
 
 
-def _records(machine: Machine, layout: Layout) -> tuple[Record, ...]:
-    return decoded(machine.disk.read(layout.manifest), layout.manifest)
+def _records(machine: Machine, layout: Layout, wishes: Wishes) -> tuple[Record, ...]:
+    """What is recorded. An administrator's hand is led by a record only to where everybody's things are.
+
+    The record of everybody's things lies where others may have written, before the folder was protected.
+    """
+    records = decoded(machine.disk.read(layout.manifest), layout.manifest)
+    if not wishes.for_everybody:
+        return records
+    ours = (layout.data, machine.machine_config, machine.machine_config.parent, layout.fragments)
+    for record in records:
+        inside = any(place and record.path.is_relative_to(place) for place in ours) and ".." not in record.path.parts
+        around = record.kind == "folder" and any(place and place.is_relative_to(record.path) for place in ours)
+        kept = record.backup is None or record.backup.parent == layout.backups
+        if not ((inside or around) and kept) or record.kind == "extension":
+            raise UnreadableManifestError(f"{layout.manifest} names {record.path}, where nothing of ours belongs")
+    return records
 
 
 def _looked(look: Callable[[], Plan]) -> Plan:

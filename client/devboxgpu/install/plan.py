@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from devboxgpu.install.disk import PRIVATE
 from devboxgpu.install.layout import Layout
 from devboxgpu.install.machine import Machine
 from devboxgpu.install.manifest import Record, digest, encoded
@@ -29,7 +30,7 @@ class Plan:
 def kept_copy(layout: Layout, part: Part, step_path_name: str, content: bytes) -> WriteFile:
     """Keeps what somebody had made of our file. The same version is kept once, whenever it is met."""
     path = layout.kept / f"{digest(content)[:8]}-{step_path_name}"
-    return WriteFile(part=part, path=path, after=content, note="your version, kept")
+    return WriteFile(part=part, path=path, after=content, mode=PRIVATE, note="your version, kept")
 
 
 def manifest_step(layout: Layout, records: tuple[Record, ...], before: bytes | None) -> WriteFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from devboxgpu.install.disk import PRIVATE
 from devboxgpu.install.layout import Layout
 from devboxgpu.install.machine import Machine
 from devboxgpu.install.manifest import Record, digest, merged
@@ -67,7 +68,10 @@ class _Planner:
                 self.steps.append(copy)
                 note = EDITED.format(kept=copy.path)
         self.records.append(record)
-        self.steps.append(WriteFile(part=thing.part, path=thing.path, after=thing.content, before=there, note=note))
+        write = WriteFile(
+            part=thing.part, path=thing.path, after=thing.content, before=there, mode=thing.mode, note=note
+        )
+        self.steps.append(write)
 
     def block(self, thing: WantedBlock) -> None:
         there = self.machine.disk.read(thing.path)
@@ -102,7 +106,9 @@ class _Planner:
 
     def _backup(self, part: Part, path: Path, there: bytes) -> Path:
         copy = self.layout.backups / f"{digest(str(path).encode())[:8]}-{path.name}"
-        self.steps.append(WriteFile(part=part, path=copy, after=there, note="as it was, for the way back"))
+        self.steps.append(
+            WriteFile(part=part, path=copy, after=there, mode=PRIVATE, note="as it was, for the way back")
+        )
         return copy
 
     def new_folders(self) -> list[Record]:

@@ -32,6 +32,8 @@ class WriteFile:
     path: Path
     after: bytes
     before: bytes | None = None
+    mode: int | None = None
+    """The permissions of a new file; None: what the umask leaves."""
     note: str = ""
 
 

@@ -88,8 +88,8 @@ class _Undoer:
         match record.kind:
             case "file":
                 self._file(record)
-            case "block":
-                self._block(record)
+            case "block" if not self._block(record):
+                return  # the copy of the file stays until the file can be mended
             case "extension":
                 self._extension(record)
         if record.kind in {"file", "block"}:
@@ -125,23 +125,23 @@ class _Undoer:
         else:
             self.steps.append(RemoveFile(part=record.part, path=record.path, note=note))
 
-    def _block(self, record: Record) -> None:
+    def _block(self, record: Record) -> bool:
+        """Whether the file can be put right."""
         there = self.machine.disk.read(record.path)
         if there is None:
-            return
+            return True
         is_settings = record.part is Part.VSCODE_SETTINGS
         try:
             after = settings_edit.without_entry(there) if is_settings else line_block.without_lines(there)
         except NotUnderstoodError as fault:
             self.problems.append(f"{TITLES[record.part]}: {record.path} is left as it is: {fault}")
-            return
-        if after == there:
-            return
+            return False
         empty = settings_edit.is_empty(after) if is_settings else not after.strip()
-        if record.created and empty:
+        if after != there and record.created and empty:
             self.steps.append(RemoveFile(part=record.part, path=record.path))
-        else:
+        elif after != there:
             self.steps.append(WriteFile(part=record.part, path=record.path, after=after, before=there))
+        return True
 
     def _extension(self, record: Record) -> None:
         program = str(record.path)

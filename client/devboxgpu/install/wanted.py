@@ -19,6 +19,7 @@ class WantedFile:
     content: bytes
     ours_by_name: bool = True
     """Whether nobody else has a file there; else what stood there before comes back in the end."""
+    mode: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ class Status {
     this.item.command = 'devboxgpu.stopSession';
     this.terminals = new Set();
     this.timer = undefined;
+    this.looking = false;
   }
 
   opened(terminal) {
@@ -76,6 +77,10 @@ class Status {
   }
 
   async look() {
+    if (this.looking) {
+      return; // the last answer is not there yet: one question at a time
+    }
+    this.looking = true;
     let text;
     let tooltip;
     try {
@@ -86,6 +91,7 @@ class Status {
       text = '$(vm) GPU: unknown';
       tooltip = error.message;
     }
+    this.looking = false;
     if (this.timer === undefined || text === undefined) {
       this.item.hide();
       return;
