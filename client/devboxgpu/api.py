@@ -68,6 +68,10 @@ class ControlPlane:
     def get_shell(self, shell: str, *, patience_s: float = 10) -> Shell:
         return Shell.read(object_in(self._calls.call("GET", self._shell_path(shell), patience_s=patience_s)))
 
+    def list_shells(self) -> list[Json]:
+        """The caller's shells, newest first."""
+        return self._calls.pages(f"{self._project_path()}/users/me/shells", {})
+
     def close_shell(self, shell: str) -> Shell | None:
         """Ends the shell; None when the service no longer knows it. A second call does no harm."""
         data = self._calls.call("DELETE", self._shell_path(shell), patience_s=10).json()

@@ -38,6 +38,7 @@ from devboxgpu.renewals import OverheardRenewals
 from devboxgpu.session_end import may_hide_a_stop, raise_if_over
 from devboxgpu.shell_use import ShellUse
 from devboxgpu.stop import Signals, Stop
+from devboxgpu.sync import Sync
 from devboxgpu.title import TerminalSigns
 from devboxgpu.way_in import WayIn
 from devboxgpu.wire import LeaseRenewal, Shell
@@ -57,6 +58,8 @@ class ShellPlan:
     """The command to run; empty for a shell."""
     on_terminal: bool
     """Whether a person's terminal is attached, rather than standard input and output as they are."""
+    sync: Sync | None = None
+    """The folder that is taken along, and brought back."""
 
 
 class ShellLife:
@@ -78,6 +81,7 @@ class ShellLife:
             plan.arguments,
             on_terminal=plan.on_terminal,
             size=self._console.size,
+            sync=plan.sync,
         )
         self._use = ShellUse(
             api,
@@ -90,6 +94,7 @@ class ShellLife:
             signals=self._signals,
             gate=self._gate,
             signs=self._signs,
+            sync=plan.sync,
         )
         self._opening_call: asyncio.Task[Opened] | None = None
         self._opening: Opening | None = None
@@ -116,7 +121,9 @@ class ShellLife:
             # In every path, an unforeseen one too: the GPU must not stay behind.
             self._signs.restore()
             self._gate.force()
-            closed = await self._leave(ended_by)
+            closed, came_back = await self._leave(ended_by)
+        if not came_back and not exit_code:
+            exit_code = EXIT_CLIENT_FAILED
         self._say_farewell(closed, exit_code, reason)
         return exit_code
 
@@ -152,7 +159,7 @@ class ShellLife:
     async def _connect(self, shell: Shell, progress: Progress) -> Remote:
         # Region and price are often known only now.
         progress.enter("Connecting", concluded=news(self._told, headline(self._api.project, shell)))
-        remote = await self._way_in.start()
+        remote = await self._way_in.start(progress)
         self._attached_at = time.monotonic()
         self._activity.happened()
         progress.finish(connected(shell, hint="Enter ~? for keys" if self._plan.on_terminal else ""))
@@ -201,13 +208,14 @@ class ShellLife:
         what = "leaving the line" if self._opening is not None and self._opening.waits else "closing the shell"
         return f"cancelled: {what} (Ctrl-C leaves at once)"
 
-    async def _leave(self, ended_by: DevBoxGpuError | None) -> Shell | None:
-        """Lets the program go, and then the session, unless others keep it."""
+    async def _leave(self, ended_by: DevBoxGpuError | None) -> tuple[Shell | None, bool]:
+        """Lets the program go, and then the session, unless others keep it; whether its folder came back."""
+        came_back = True
         try:
-            await self._use.leave(ended_by)
+            came_back = await self._use.leave(ended_by)
         finally:
             closed = await self._close()
-        return closed
+        return closed, came_back
 
     async def _close(self) -> Shell | None:
         """Closes the shell, if it can exist, and says what is left to the lease when that fails."""

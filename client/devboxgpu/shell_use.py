@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable
 
 from devboxgpu.activity import Activity
+from devboxgpu.agent_link import AgentLink
 from devboxgpu.agent_program import AgentProgram
 from devboxgpu.agent_services import feed_activity, warn
 from devboxgpu.api import ControlPlane
@@ -23,6 +24,7 @@ from devboxgpu.remote import Remote
 from devboxgpu.session_face import SessionFace
 from devboxgpu.session_keys import key_actions
 from devboxgpu.stop import Forwarding, Signals, Stop, cancelled
+from devboxgpu.sync import Sync
 from devboxgpu.terminal_session import TerminalSession, nudge
 from devboxgpu.title import TerminalSigns
 from devboxgpu.way_in import WayIn
@@ -45,12 +47,13 @@ class ShellUse:
         signals: Signals,
         gate: Gate,
         signs: TerminalSigns,
+        sync: Sync | None = None,
     ) -> None:
         self._gate, self._signs = gate, signs
         self._face: SessionFace | None = None
         self._api, self._way_in, self._shell = api, way_in, shell
         self._console, self._notices, self._activity = console, notices, activity
-        self._stop, self._signals = stop, signals
+        self._stop, self._signals, self._sync = stop, signals, sync
         self._stdin = StandardInput(console.read)
         self._stdout, self._stderr = StandardOutput(), StandardOutput(STDERR)
         self._session: str | None = None
@@ -88,11 +91,14 @@ class ShellUse:
         self._warnings.add(warning)
         warning.add_done_callback(self._warnings.discard)
 
-    async def leave(self, reason: DevBoxGpuError | None) -> None:
-        """Saves what is to be saved, where there is a way to do so, and says goodbye to the agent."""
+    async def leave(self, reason: DevBoxGpuError | None) -> bool:
+        """Saves what is to be saved, where there is a way to do so, and says goodbye to the agent.
+
+        False where a folder was taken along and not all that is new in it came back.
+        """
         link = self._way_in.link
         if link is None:
-            return
+            return True
         if self._session is not None and link.is_connected and link.failure is None:
             await save_before_leaving(
                 self._api,
@@ -104,7 +110,20 @@ class ShellUse:
                 write=self._write_aside,
                 notices=self._notices,
             )
+        came_back = await self._bring_back(link)
         await link.close()
+        return came_back
+
+    async def _bring_back(self, link: AgentLink) -> bool:
+        if self._sync is None or self._session is None:
+            return True
+        try:
+            if link.is_connected:
+                return await self._sync.after(link)
+        except DevBoxGpuError as error:
+            self._notices.say(str(error))
+        self._notices.say(self._sync.left_behind(self._session))
+        return False
 
     async def _on_terminal(self, remote: Remote, session: str) -> int:
         is_plain = isinstance(remote, PlainTerminal)

@@ -117,6 +117,11 @@ class ChannelStream:
             await self._received.change()
         return self._received.messages.popleft()
 
+    @property
+    def ended_with(self) -> Mapping[str, Any] | None:
+        """What `result` would give, or `{"lost": reason}`; None while the conversation goes on."""
+        return self._received.result
+
     async def result(self) -> dict[str, Any]:
         """How it ended, as the end that ended it says. Raises what the link was lost by: a ConnectionLostError, or a
         SessionEndedError when its session ended.

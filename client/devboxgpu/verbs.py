@@ -27,6 +27,8 @@ def _verb(name: str, text: str, *, gives_remote_code: bool = False) -> Verb:
 VERBS = (
     _verb("shell", "Open a shell on a GPU.", gives_remote_code=True),
     _verb("run", "Run one command on a GPU.", gives_remote_code=True),
+    _verb("cp", "Copy files to or from a session."),
+    _verb("forward", "Reach ports of a session from this machine."),
     _verb("sessions", "See, explain, extend and stop GPU sessions."),
     _verb("gpus", "GPU types, prices, what is free."),
     _verb("usage", "What you have used, and what it cost."),

@@ -12,9 +12,11 @@ from devboxgpu.attachment import Attachment, as_it_is, with_script
 from devboxgpu.connector import Connector
 from devboxgpu.console import Size
 from devboxgpu.plain_remote import PlainPipes, PlainTerminal
+from devboxgpu.progress import Progress
 from devboxgpu.reconnection import Reconnection
 from devboxgpu.remote import Remote
 from devboxgpu.remote_command import LOGIN_SHELL, READ_ONE_LINE, SCRIPT_SHELL, piped_script, terminal_script
+from devboxgpu.sync import Sync, SyncError
 
 
 class WayIn:
@@ -28,9 +30,10 @@ class WayIn:
         *,
         on_terminal: bool,
         size: Callable[[], Size],
+        sync: Sync | None = None,
     ) -> None:
         self._connector, self._shell, self._arguments = connector, shell, arguments
-        self.on_terminal, self._size = on_terminal, size
+        self.on_terminal, self._size, self._sync = on_terminal, size, sync
         self.link: AgentLink | None = None
         self.without_agent = ""
         """Why there is no agent in this container; what is missing then is to be told."""
@@ -40,16 +43,25 @@ class WayIn:
         """Whether a command was asked for, rather than a shell."""
         return bool(self._arguments)
 
-    async def start(self) -> Remote:
-        """Starts the program. Raises as Connector.attach does."""
+    async def start(self, progress: Progress) -> Remote:
+        """Starts the program, where its folder has been taken along. Raises as Connector.attach does, or SyncError."""
         try:
             self.link = await self._connector.link()
         except NoAgentError as error:
             self.without_agent = str(error)
+            if self._sync is not None:
+                raise SyncError(f"--sync needs the agent, and this container cannot have it: {error}") from None
             return await self._plain()
         arguments = self._arguments or (None if self.on_terminal else SCRIPT_SHELL)
         request = program_request(self._shell, arguments, terminal=self.on_terminal, size=self._size())
+        if self._sync is not None:
+            await self._take_along(self._sync, self.link, progress)
+            request["directory"] = self._sync.directory
         return AgentProgram(self.link, await self.link.open(request))
+
+    async def _take_along(self, sync: Sync, link: AgentLink, progress: Progress) -> None:
+        progress.enter("Syncing", sync.folder)
+        await sync.before(link, lambda text: progress.enter("Syncing", sync.folder, aside=text), progress.note)
 
     def watch(self, remote: Remote, reconnection: Reconnection) -> None:
         """Tells `reconnection` of connections that break."""

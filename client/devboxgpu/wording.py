@@ -18,6 +18,7 @@ DOING = {
     "Starting": "Starting the container",
     "VerifyingGpu": "Checking the GPU",
     "Connecting": "Connecting",
+    "Syncing": "Taking the folder along",
 }
 DONE = {
     "Requested": "Admitted",
@@ -28,6 +29,7 @@ DONE = {
     "Starting": "Container started",
     "VerifyingGpu": "GPU checked",
     "Connecting": "Connected",
+    "Syncing": "Folder taken along",
 }
 END_REASONS = {
     "ShellsClosed": "its shells were closed",

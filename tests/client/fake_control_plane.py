@@ -127,6 +127,8 @@ class FakeControlPlane:
                 return self._decide(call.body or {})
             case "PUT", ["users", "me", "shells", shell]:
                 return self._open(shell, call)
+            case "GET", ["users", "me", "shells"]:
+                return self._page([self.shell] if self.shell else [], call)
             case "GET", ["users", "me", "shells", shell] if self._knows(shell):
                 return 200, self.shell, {}
             case "DELETE", ["users", "me", "shells", shell]:

@@ -13,6 +13,7 @@ import shlex
 import signal
 import struct
 import subprocess
+import tempfile
 import termios
 import threading
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from websockets.http11 import Request, Response
 class FakeExec:
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.temporary = Path()
+        """The container's TMPDIR: short, because a socket's address must be."""
         self.tokens: set[str] = set()
         self.path = os.defpath
         self.read_size = 65536
@@ -53,15 +56,32 @@ class FakeExec:
         (tools / "sh").symlink_to(f"/usr/bin/{kind}")
         self.path = f"{tools}:{self.path}"
 
+    def use_no_python(self) -> None:
+        """Makes the container one where the agent cannot run."""
+        tools = self.home / "no-python"
+        tools.mkdir()
+        for tool in Path("/usr/bin").iterdir():
+            if not tool.name.startswith("python"):
+                (tools / tool.name).symlink_to(tool)
+        self.path = str(tools)
+
     @contextlib.contextmanager
     def running(self) -> Iterator[FakeExec]:
+        with tempfile.TemporaryDirectory(prefix="dbg-", ignore_cleanup_errors=True) as temporary:
+            self.temporary = Path(temporary)
+            with self._running():
+                yield self
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
         thread = threading.Thread(target=self._run, daemon=True)
         thread.start()
         assert self._started.wait(10)
         try:
-            yield self
+            yield
         finally:
             self.kill_processes()
+            self.kill_agents()
             self._loop.call_soon_threadsafe(self._done.set)
             thread.join(10)
 
@@ -74,6 +94,20 @@ class FakeExec:
         for process in list(self.open.values()):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+    def agents(self) -> list[int]:
+        """Process ids of the agents of this container: they outlive what exec has started."""
+        found = []
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if process.name.isdigit() and f"{self.temporary}/devboxgpu-" in (process / "cmdline").read_text():
+                    found.append(int(process.name))
+        return found
+
+    def kill_agents(self) -> None:
+        for agent in self.agents():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(agent, signal.SIGKILL)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -125,14 +159,14 @@ class FakeExec:
                 signal.signal(ignored, signal.SIG_DFL)  # a background test run ignores them, and so would its children
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
-        environment = {"PATH": self.path, "HOME": str(self.home), "TMPDIR": str(self.home), "LANG": "C.UTF-8"}
+        places = {"PATH": self.path, "HOME": str(self.home), "TMPDIR": str(self.temporary)}
         process = subprocess.Popen(
             shlex.split(command),
             stdin=slave,
             stdout=slave,
             stderr=slave,
             cwd=self.home,
-            env=environment,
+            env={**places, "LANG": "C.UTF-8"},
             preexec_fn=become_session_leader,
         )
         os.close(slave)

@@ -6,6 +6,8 @@ To add one: a factory in a module of its own (`services.Factory`), and its line 
 from __future__ import annotations
 
 from .channels import Channel, Handler
+from .files import Get, List, Make, Put, Sum
+from .forward import Forward
 from .hook import run_hook
 from .programs import open_program
 from .services import Agent, Factory, Request, RequestError
@@ -17,6 +19,12 @@ OPERATIONS: dict[str, Factory] = {
     "status": tell_status,
     "warn": warn,
     "hook": run_hook,
+    "forward": Forward,
+    "get": Get,
+    "put": Put,
+    "list": List,
+    "make": Make,
+    "sum": Sum,
 }
 
 

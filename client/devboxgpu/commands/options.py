@@ -68,6 +68,15 @@ def _usual_output() -> str:
 def session_options(function: Decorated) -> Decorated:
     """What `shell` and `run` may ask of a session, and how long for."""
     for option in (
+        click.option(
+            "--sync-back", metavar="PATTERN", multiple=True, help="With --sync: bring only this back; repeatable."
+        ),
+        click.option(
+            "--sync",
+            metavar="DIR",
+            type=click.Path(exists=True, file_okay=False),
+            help="Take this folder along, start in it, and bring back what is new in it.",
+        ),
         click.option("--query", metavar="JMESPATH", help="With --dry-run: show only this part of the decision."),
         click.option(
             "-o", "--output", type=click.Choice(["table", "json", "tsv"]), help="With --dry-run: the decision as data."

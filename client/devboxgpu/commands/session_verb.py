@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import click
+
 from devboxgpu.commands.options import asks_only, configured, session_request
 
 
@@ -18,11 +20,15 @@ def carry_out(
     endpoint: str | None,
     project: str | None,
     debug: bool,
+    sync: str | None,
+    sync_back: tuple[str, ...],
     **wishes: Any,
 ) -> int:
     """Do what the options ask for; the exit code. `wishes` are what `session_request` takes."""
     only_asks = asks_only(dry_run=dry_run, output=output, query=query)
     request = session_request(**wishes)
+    if sync_back and sync is None:
+        raise click.UsageError("--sync-back says what of a folder comes back: name the folder with --sync")
     configuration = configured(endpoint=endpoint, project=project, debug=debug)
     request = configuration.with_wishes(request)
     if only_asks:
@@ -34,4 +40,6 @@ def carry_out(
 
     from devboxgpu.commands.attached import run_attached
 
-    return run_attached(configuration, request=request, arguments=arguments, on_terminal=on_terminal)
+    return run_attached(
+        configuration, request=request, arguments=arguments, on_terminal=on_terminal, sync=sync, sync_back=sync_back
+    )
