@@ -116,26 +116,22 @@ class Hooks:
 
 
 class _Log:
-    """Keeps about the newest MiB over all runs; a disk that is full must not keep the hook from running."""
+    """Keeps the newest MiB at most, over all runs; a disk that is full must not keep the hook from running."""
 
     def __init__(self, path: str) -> None:
         self._fd: int | None = None
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            size = os.fstat(self._fd).st_size
-            if size > LOG_KEEPS // 2:
-                newest = os.pread(self._fd, LOG_KEEPS // 2, size - LOG_KEEPS // 2)
-                os.ftruncate(self._fd, 0)
-                os.write(self._fd, newest)
-            self._left = LOG_KEEPS - os.lseek(self._fd, 0, os.SEEK_END)
+            self._size = os.lseek(self._fd, 0, os.SEEK_END)
         except OSError:
             self.close()
 
     def write(self, data: bytes) -> None:
-        if self._fd is None or not self._left:
-            return
         try:
-            self._left -= os.write(self._fd, data[: self._left])
+            if self._fd is not None and self._size + len(data) > LOG_KEEPS:
+                self._let_half_go(self._fd)
+            if self._fd is not None:
+                self._size += os.write(self._fd, data)
         except OSError:
             self.close()
 
@@ -143,6 +139,12 @@ class _Log:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _let_half_go(self, fd: int) -> None:
+        newest = os.pread(fd, LOG_KEEPS // 2, max(0, self._size - LOG_KEEPS // 2))
+        os.ftruncate(fd, 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        self._size = os.write(fd, newest)
 
 
 def run_hook(channel: Channel, request: Request, agent: Agent) -> Handler:
