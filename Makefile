@@ -30,6 +30,7 @@ check: env
 	@$(RUN) -m ruff format --check --quiet $(PATHS) || { echo "run 'make format'"; exit 1; }
 	@$(RUN) -m ruff check --quiet $(PATHS)
 	@$(RUN) -m mypy
+	@$(RUN) -m mypy --platform win32 --cache-dir .mypy_cache/win32 --exclude '/agent/' client/devboxgpu
 	@.venv/bin/lint-imports >/tmp/devboxgpu-imports.$$$$ 2>&1 || { cat /tmp/devboxgpu-imports.$$$$; exit 1; }; rm -f /tmp/devboxgpu-imports.$$$$
 	@$(RUN) -m scripts.contracts
 	@$(RUN) -m scripts.secrets_scan

@@ -12,13 +12,16 @@ from devboxgpu.errors import EXIT_CLIENT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, D
 from devboxgpu.lazy_group import LazyGroup, load
 from devboxgpu.verbs import VERBS
 
+NAME = "devboxgpu"
+COMPLETE_VARIABLE = "_DEVBOXGPU_COMPLETE"
+"""The scripts of `devboxgpu completion` set it, to ask what a line may go on with."""
 GIVING_REMOTE_CODES = {verb.name: verb for verb in VERBS if verb.gives_remote_code}
 
 
 @click.group(
     cls=LazyGroup, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(__version__, prog_name="devboxgpu")
+@click.version_option(__version__, prog_name=NAME)
 def cli() -> None:
     """A shell on a GPU from your Dev Box; when you leave, the GPU is gone and so is its bill.
 
@@ -48,7 +51,7 @@ def run_command(arguments: list[str]) -> int:
     """The exit code of the command with these arguments; whatever is to be told has been told."""
     given = list(arguments)  # reading them may take them apart
     try:
-        code = cli.main(arguments, prog_name="devboxgpu", standalone_mode=False)
+        code = cli.main(arguments, prog_name=NAME, complete_var=COMPLETE_VARIABLE, standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as leaving:
         return leaving.exit_code

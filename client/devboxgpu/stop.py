@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from devboxgpu.console import on_closing
 from devboxgpu.errors import EXIT_INTERRUPTED, ConnectionLostError, DevBoxGpuError, StoppedBySignalError
 from devboxgpu.remote import Remote
 
 Result = TypeVar("Result")
+HANGUP = 1
+"""SIGHUP, which Windows has no name for."""
 FORWARDED_INTERRUPTS = 2
 """How many Ctrl-C go to a remote command that reads a pipe before one is taken to be meant for this command."""
 HANGUP_S = 5.0
@@ -72,9 +75,19 @@ class Signals:
         if sys.platform == "win32":
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK):
                 signal.signal(number, lambda received, _frame: loop.call_soon_threadsafe(self._received, received))
+            on_closing(self._hung_up(loop), self._before_leaving)
         else:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 loop.add_signal_handler(number, self._received, number)
+
+    def _hung_up(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """For a thread of the system's: the terminal is closed."""
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and everything with it
+                loop.call_soon_threadsafe(self._received, HANGUP)
+
+        return tell
 
     def _received(self, number: int) -> None:
         if self.taker is not None and self.taker(number):
@@ -83,10 +96,6 @@ class Signals:
             self._before_leaving()
             os._exit(EXIT_INTERRUPTED)
         self._stop.request(StoppedBySignalError(number))
-
-
-HANGUP = 1
-"""Its number wherever there is that signal; Windows has none."""
 
 
 class Forwarding:

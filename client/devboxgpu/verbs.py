@@ -37,6 +37,7 @@ VERBS = (
     Verb("logout", "Forget who is signed in.", "devboxgpu.commands.sign_in", "logout"),
     _verb("whoami", "Who you are to the control plane."),
     _verb("config", "See and change how this command is configured."),
+    _verb("completion", "Print the script by which a shell completes this command."),
     _verb("local", "The local cloud, where the repository is present."),
 )
 """In the order of `devboxgpu --help`."""

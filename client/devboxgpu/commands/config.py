@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from devboxgpu.commands.completing import complete_key, complete_value
 from devboxgpu.commands.options import output_options
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def config() -> None:
 
 
 @config.command("get", short_help="The value of a key.")
-@click.argument("key")
+@click.argument("key", shell_complete=complete_key)
 def get_value(*, key: str) -> int:
     """The value that holds for KEY; exit code 3 where there is none."""
     from devboxgpu.config_keys import key_named
@@ -50,8 +51,8 @@ def get_value(*, key: str) -> int:
 
 
 @config.command("set", short_help="Set a key.")
-@click.argument("key")
-@click.argument("value")
+@click.argument("key", shell_complete=complete_key)
+@click.argument("value", shell_complete=complete_value)
 @_file_options
 def set_key(*, key: str, value: str, machine: bool, folder: bool) -> None:
     """Set KEY to VALUE in your own file. Comments in the file stay."""
@@ -68,7 +69,7 @@ def set_key(*, key: str, value: str, machine: bool, folder: bool) -> None:
 
 
 @config.command("unset", short_help="Take a key away.")
-@click.argument("key")
+@click.argument("key", shell_complete=complete_key)
 @_file_options
 def unset_key(*, key: str, machine: bool, folder: bool) -> None:
     """Take KEY out of your own file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from devboxgpu.commands.completing import complete_gpu, complete_project, complete_session
 from devboxgpu.commands.durations import Duration
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
 _debug = click.option("--debug", is_flag=True, help="Say on standard error what is called and answered.")
-_project = click.option("--project", metavar="NAME", help="Dev Center project (DEVBOXGPU_PROJECT).")
+_project = click.option(
+    "--project", metavar="NAME", shell_complete=complete_project, help="Dev Center project (DEVBOXGPU_PROJECT)."
+)
 _endpoint = click.option("--endpoint", metavar="URL", help="The control plane's address (DEVBOXGPU_ENDPOINT).")
 
 
@@ -62,6 +64,8 @@ def _output(function: Decorated, formats: list[str]) -> Decorated:
 def _usual_output() -> str:
     from devboxgpu.configuration import configured_output
 
+    if click.get_current_context().resilient_parsing:
+        return "table"  # a shell completes the line: nothing is to be shown, nor to fail
     return configured_output()
 
 
@@ -90,12 +94,22 @@ def session_options(function: Decorated) -> Decorated:
             default=None,
             help="Wait in line where no GPU is free, or be refused. Default: wait at a terminal.",
         ),
-        click.option("--session", metavar="ID", help="Join this live session of yours, where the project allows it."),
+        click.option(
+            "--session",
+            metavar="ID",
+            shell_complete=complete_session,
+            help="Join this live session of yours, where the project allows it.",
+        ),
         click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="Label of the session; repeatable."),
         click.option("--name", metavar="NAME", help="Name of the session, for people."),
         click.option("--image", metavar="IMAGE", help="Container image. Default: the project's."),
         click.option("--region", metavar="REGION", help="Azure region. Default: the project's order of regions."),
-        click.option("--gpu", metavar="TYPE", help="GPU type, such as T4 or A100. Default: the project's."),
+        click.option(
+            "--gpu",
+            metavar="TYPE",
+            shell_complete=complete_gpu,
+            help="GPU type, such as T4 or A100. Default: the project's.",
+        ),
     ):
         function = option(function)
     return function
@@ -106,6 +120,8 @@ def configured(*, endpoint: str | None, project: str | None, debug: bool, projec
     from devboxgpu.configuration import load
 
     if debug:
+        import logging
+
         handler = logging.StreamHandler(sys.stderr)
         # A raw terminal does not go to the beginning of a line by itself.
         handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"

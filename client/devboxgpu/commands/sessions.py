@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import click
 
+from devboxgpu.commands.completing import complete_session
 from devboxgpu.commands.durations import Duration, minutes_of
 from devboxgpu.commands.options import configured, connection_options, output_options
 
@@ -46,7 +47,7 @@ def list_sessions(
 
 
 @sessions.command("show", short_help="Show one session.")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @output_options
 @connection_options
 def show_session(
@@ -61,7 +62,7 @@ def show_session(
 
 
 @sessions.command("why", short_help="Why a session waits, lives or stopped.")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @output_options
 @connection_options
 def explain_session(
@@ -79,7 +80,7 @@ def explain_session(
 
 
 @sessions.command("extend", short_help="Keep a session for longer.")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @click.option(
     "--minutes",
     "longer",
@@ -113,7 +114,7 @@ def extend_session(
 
 
 @sessions.command("stop", short_help="Stop a session and free its GPU.")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @click.option("--reason", metavar="TEXT", help="Why, for its owner and the audit.")
 @output_options
 @connection_options
