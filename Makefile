@@ -6,7 +6,7 @@ PATHS := function_app.py api activities orchestrators shared client localcloud s
 APP ?= .
 PORT ?= 7071
 
-.PHONY: shell test env up down status check format lock clean bench host conformance fuzz openapi sbom
+.PHONY: shell test env up down status check format lock clean bench host conformance fuzz openapi sbom reference
 
 shell: env
 	@$(RUN) -m localcloud up --quiet && $(RUN) -m localcloud shell
@@ -64,6 +64,10 @@ sbom: env
 # The API's document as a file, for clients that are generated.
 openapi: env
 	@$(RUN) -m scripts.openapi
+
+# The command's reference, docs/reference.md, from the command itself.
+reference: env
+	@$(RUN) -m scripts.reference
 
 clean:
 	@if [ -x $(RUN) ]; then $(RUN) -m localcloud down --quiet || true; fi

@@ -28,13 +28,12 @@ def program_request(program: str, arguments: Sequence[str] | None, *, terminal: 
 
 
 class AgentProgram:
-    """A Remote over a link. `taken_over` is called when another terminal has attached to the program."""
+    """A Remote over a link."""
 
     def __init__(self, link: AgentLink, stream: ChannelStream) -> None:
         self._link, self._stream = link, stream
-        self.skipped = 0
-        """Bytes of output that the agent let go, because they could not be sent as fast as they came."""
-        self.taken_over: Callable[[], None] = lambda: None
+        self.skipped: Callable[[int], None] = lambda _bytes: None
+        """Told of output that the agent let go, because it could not be sent as fast as it came."""
 
     @property
     def is_connected(self) -> bool:
@@ -71,9 +70,7 @@ class AgentProgram:
         """Takes the agent's messages in, until the program ends."""
         while (message := await self._stream.next_message()) is not None:
             if isinstance(skipped := message.get("skipped"), int):
-                self.skipped += skipped
-            if message.get("taken") is True:
-                self.taken_over()
+                self.skipped(skipped)
 
     def detach(self) -> None:
         """It goes on by itself from now on."""

@@ -20,6 +20,7 @@ from devboxgpu.remote_command import BYTES_A_LINE
 PROTOCOL = 1
 RAW, BASE64, PROBE = "raw", "base64", "probe"
 LADDER = bytes(range(256)) * 128
+HELLO_DAMAGED = "HelloDamaged"
 LONGEST_LINE = 1024 * 1024
 SIZE = Size(80, 24)
 """Of the exec terminal, which no program sees: each program has one of its own."""
@@ -144,6 +145,8 @@ async def _answer(output: Incoming) -> dict[str, Any]:
         if answer is None:
             noise += line + b"\n"
         elif isinstance(error := answer.get("error"), dict):
+            if error.get("code") == HELLO_DAMAGED:
+                raise DroppedError(f"the hello was damaged on the way: {error.get('message')}")
             raise LinkRefusedError(str(error.get("code")), str(error.get("message")))
         elif isinstance(answer.get("received"), int):
             return answer

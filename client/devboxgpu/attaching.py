@@ -131,11 +131,15 @@ class AttachLife:
         else:
             link = await self._way_in.join()
             request = {"what": "log", "program": self._record.shell, "offset": 0, "follow": True}
-            self._remote = LogProgram(link, await link.open(request), self._on_key)
+            self._remote = log_program = LogProgram(link, await link.open(request), self._on_key)
+            log_program.skipped = self._say_skipped
             keys = f" · {PIPED_KEYS}" if sys.stdin.isatty() else ""
             self._notices.say(f"attached to session {self._record.session}{keys}")
         exit_code = await self._use.run(self._remote, shell)
         return await self._settled(exit_code)
+
+    def _say_skipped(self, count: int) -> None:
+        self._notices.say(f"{count} bytes of output are no longer kept in the session")
 
     def _on_key(self, key: Escape) -> None:
         left = DetachedError("detached") if key is Escape.DETACH else DisconnectedError("disconnected")

@@ -17,8 +17,8 @@ class LogProgram:
     def __init__(self, link: AgentLink, stream: ChannelStream, on_key: Callable[[Escape], None]) -> None:
         self._link, self._stream, self._on_key = link, stream, on_key
         self._keys = EscapeKeys((Escape.DETACH, Escape.DISCONNECT))
-        self.skipped = 0
-        """Bytes of output that were let go before they could be read."""
+        self.skipped: Callable[[int], None] = lambda _bytes: None
+        """Told of bytes of output that were let go before they could be read."""
 
     @property
     def is_connected(self) -> bool:
@@ -57,7 +57,7 @@ class LogProgram:
         """Takes the agent's messages in, until the program ends."""
         while (message := await self._stream.next_message()) is not None:
             if isinstance(skipped := message.get("skipped"), int):
-                self.skipped += skipped
+                self.skipped(skipped)
 
     async def leave(self) -> None:
         self._stream.close()

@@ -68,7 +68,7 @@ class OutputLog:
 
 def _opened(path: Path) -> BinaryIO:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-    return open(descriptor, "r+b")  # noqa: SIM115 - whoever writes the log closes it
+    return open(descriptor, "r+b")
 
 
 def read_log(files: tuple[Path, Path], offset: int = 0) -> Iterator[Piece]:

@@ -22,10 +22,14 @@ class Reconnection:
         """Whether the person has been told that the connection is lost, and how to give up."""
         self.is_hidden: Callable[[], bool] = lambda: False
         """Whether a line would spoil what is on the screen."""
+        self.cut_off: Callable[[], None] = lambda: None
+        """Called when what was on the screen has nobody any more who would put it in order."""
         self.redraw: Callable[[], None] = lambda: None
         """Called when a line has been written where the remote did not expect one."""
 
     def lost(self, _reason: str) -> None:
+        if self._otherwise:
+            self.cut_off()
         self._telling = asyncio.get_running_loop().call_later(WORTH_TELLING_S, self._tell)
 
     def back(self, seconds: float) -> None:

@@ -53,7 +53,8 @@ def _nothing_runs(newest: Json | None, session: str | None) -> str:
     if shell.is_over:
         reason = shell.end_reason or shell.stop_reason
         why = end_reason(reason) if reason else "the control plane does not say why"
-        return f"{which} ({shell.session or 'without a name'}) is over: {why}; 'devboxgpu shell' opens another one"
+        name = f" ({shell.session})" if session is None and shell.session else ""
+        return f"{which}{name} is over: {why}; 'devboxgpu shell' opens another one"
     return f"{which} is not running yet: it is {shell.phase or shell.state}"
 
 

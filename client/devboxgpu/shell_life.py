@@ -100,10 +100,10 @@ class ShellLife:
             activity=self._activity,
             stop=self._stop,
             signals=self._signals,
-            gate=self._gate,
-            signs=self._signs,
             sync=plan.sync,
             hand_over=self._hand_over,
+            gate=self._gate,
+            signs=self._signs,
         )
         self._opening_call: asyncio.Task[Opened] | None = None
         self._opening: Opening | None = None

@@ -19,6 +19,7 @@ from devboxgpu.errors import DevBoxGpuError, StoppedBySignalError
 from devboxgpu.escape_keys import Escape
 from devboxgpu.gate import Gate
 from devboxgpu.leaving import PATIENCE_S, SIGNALLED_PATIENCE_S, save_before_leaving
+from devboxgpu.log_program import LogProgram
 from devboxgpu.notices import Notices
 from devboxgpu.piped_session import PipedSession
 from devboxgpu.plain_remote import PlainTerminal
@@ -26,6 +27,7 @@ from devboxgpu.reconnection import Reconnection
 from devboxgpu.remote import Remote
 from devboxgpu.session_face import SessionFace
 from devboxgpu.session_keys import key_actions
+from devboxgpu.skipped import Skipped
 from devboxgpu.stop import Forwarding, Signals, Stop, cancelled
 from devboxgpu.sync import Sync
 from devboxgpu.terminal_session import KeyActions, TerminalSession, nudge
@@ -151,9 +153,15 @@ class ShellUse:
         )
         reconnection.redraw = nudge(remote, self._console)
         self._way_in.watch(remote, reconnection)
+        skipped = Skipped(self._notices, reconnection)
+        if isinstance(remote, AgentProgram):
+            remote.skipped = skipped.add
         if self._way_in.is_command:
             self._signals.taker = Forwarding(remote, self._stop, interrupts=False, tell=self._notices.say)
-        return await terminal.run(remote)
+        try:
+            return await terminal.run(remote)
+        finally:
+            skipped.stop()
 
     def _actions(self, remote: Remote, session: str) -> KeyActions:
         actions = dict(key_actions(self._api, session, self._shell))
@@ -206,7 +214,7 @@ class ShellUse:
     async def _beside(self, remote: Remote) -> None:
         """What the agent tells while the program runs, and what the terminal shows of the session."""
         works: list[Awaitable[object]] = [self._face.keep()] if self._face is not None else []
-        if self._way_in.link is not None and isinstance(remote, AgentProgram):
+        if self._way_in.link is not None and isinstance(remote, AgentProgram | LogProgram):
             works += [feed_activity(self._way_in.link, self._activity), remote.messages()]
         await asyncio.gather(*works)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from devboxgpu.activity import Activity
 from devboxgpu.blocking_io import StandardInput, StandardOutput
@@ -58,6 +59,7 @@ class TerminalSession:
     async def run(self, remote: Remote) -> int:
         """The remote's exit code. Raises what ended it otherwise, or whatever stops it."""
         self._reconnection.is_hidden = lambda: self._screen.is_alternate
+        self._reconnection.cut_off = lambda: self._soon(self._clean_screen())
         with self._console.raw():
             self._notices.raw = True
             works = (self._read_keys(remote), self._send_keys(remote), self._follow_size(remote))
@@ -65,7 +67,7 @@ class TerminalSession:
             try:
                 return await self._stop.unless_stopped(self._show(remote))
             except BaseException:
-                await self.clean_screen()
+                await self._clean_screen()
                 raise
             finally:
                 self._reconnection.stop()
@@ -73,7 +75,7 @@ class TerminalSession:
                 for helper in [*helpers, *self._acting]:
                     await cancelled(helper)
 
-    async def clean_screen(self) -> None:
+    async def _clean_screen(self) -> None:
         """Undoes what a program that was cut off left switched on."""
         undoing, self._screen = self._screen.reset().encode(), ScreenModes()
         if undoing and sys.stdout.isatty():
@@ -116,9 +118,12 @@ class TerminalSession:
         elif escape is Escape.HELP:
             self._notices.line("\r\n".join(help_lines(self._known)))
         else:
-            acting = asyncio.ensure_future(self._act(escape))
-            self._acting.add(acting)
-            acting.add_done_callback(self._acting.discard)
+            self._soon(self._act(escape))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._acting.add(task)
+        task.add_done_callback(self._acting.discard)
 
     async def _act(self, escape: Escape) -> None:
         try:

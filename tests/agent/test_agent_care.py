@@ -14,6 +14,8 @@ import pyte
 import pytest
 from agent_client import Client, Place, Talk
 
+from devboxgpu.agent import main_process
+
 Connect = Callable[..., Client]
 
 
@@ -80,6 +82,30 @@ def test_busy_processes_are_named_and_quiet_ones_are_not(connect: Connect) -> No
     assert facts["busy"] >= 1
     assert "sleep" not in facts["busy_names"]
     assert {program["program"] for program in facts["programs"]} == {"quiet", "busy"}
+
+
+def test_what_others_do_on_the_same_machine_is_not_the_containers(connect: Connect, place: Place) -> None:
+    """In the local cloud a replica sees the whole machine's processes."""
+    place.environment["CONTAINER_APP_REPLICA_NAME"] = "replica-of-a-test"
+    outside = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    try:
+        client = connect()
+        client.start(sys.executable, "-c", "while True: pass", program="busy")
+        status = client.open({"what": "status", "every_s": 0.5})
+        client.until(lambda: len(status.messages) >= 3 and any(status.said("busy")))
+    finally:
+        outside.kill()
+        outside.wait()
+
+    assert not any("sh" in names for names in status.said("busy_names"))
+
+
+def test_what_a_program_leaves_behind_is_reaped(connect: Connect) -> None:
+    client = connect()
+    talk = client.run("sh", "-c", "(sleep 0.2 & echo $! >&2) ; exit 0")
+    orphan = Path(f"/proc/{int(talk.err)}")
+
+    client.until(lambda: not orphan.exists())
 
 
 def test_typing_and_output_count_as_the_terminals_and_a_warning_does_not(connect: Connect) -> None:
@@ -185,7 +211,7 @@ def test_sigterm_runs_the_hook_and_then_ends_the_programs(connect: Connect, plac
 
 
 @pytest.fixture
-def main_process() -> Iterator[subprocess.Popen[bytes]]:
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(["sleep", "600"])
     yield process
     process.kill()
@@ -198,40 +224,61 @@ def write_main_pid(place: Place, pid: int, *, started_off_by: int = 0) -> None:
 
 
 def test_silence_runs_the_hook_and_ends_the_main_process(
-    connect: Connect, place: Place, main_process: subprocess.Popen[bytes]
+    connect: Connect, place: Place, sleeper: subprocess.Popen[bytes]
 ) -> None:
     with_hook(place, "touch ~/saved")
-    write_main_pid(place, main_process.pid)
-    client = connect(silence_s=0.6)
-    for _ in range(6):  # who is heard keeps it
+    write_main_pid(place, sleeper.pid)
+    client = connect(silence_s=1.5)
+    for _ in range(12):  # who is heard keeps it
         client.link.ping()
         client.for_a_while(0.2)
-    assert not is_gone(main_process)
+    assert not is_gone(sleeper)
 
-    assert main_process.wait(20) == -signal.SIGTERM
+    assert sleeper.wait(20) == -signal.SIGTERM
     assert (place.home / "saved").exists()
 
 
-def test_who_touches_the_file_is_heard_too(
-    connect: Connect, place: Place, main_process: subprocess.Popen[bytes]
-) -> None:
-    write_main_pid(place, main_process.pid)
-    connect(silence_s=0.5)
-    for _ in range(10):
+def test_who_touches_the_file_is_heard_too(connect: Connect, place: Place, sleeper: subprocess.Popen[bytes]) -> None:
+    write_main_pid(place, sleeper.pid)
+    connect(silence_s=1.5)
+    for _ in range(24):
         (place.directory / "heard").touch()
-        time.sleep(0.2)
-    assert not is_gone(main_process)
+        time.sleep(0.1)
+    assert not is_gone(sleeper)
 
-    assert main_process.wait(20) == -signal.SIGTERM
+    assert sleeper.wait(20) == -signal.SIGTERM
 
 
 def test_a_process_that_only_has_the_main_ones_number_is_left_alone(
-    connect: Connect, place: Place, main_process: subprocess.Popen[bytes]
+    connect: Connect, place: Place, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    write_main_pid(place, main_process.pid, started_off_by=1)
+    write_main_pid(place, sleeper.pid, started_off_by=1)
     connect(silence_s=0.2)
 
     client = connect()
     client.until(lambda: "not certain" in place.log())
-    assert not is_gone(main_process)
+    assert not is_gone(sleeper)
     assert bytes(client.run("echo", "well").out) == b"well\n"
+
+
+def test_without_a_file_only_a_first_process_of_this_replica_is_the_main_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def says(replica: str | None) -> Callable[[int], str | None]:
+        return lambda _pid: replica
+
+    monkeypatch.setenv("CONTAINER_APP_REPLICA_NAME", "mine")
+    for replica, found in (("mine", 1), ("another", None), ("", None), (None, None)):
+        monkeypatch.setattr(main_process, "replica_of", says(replica))
+        assert main_process.find(str(tmp_path)) == found
+
+    monkeypatch.setattr(main_process, "replica_of", says(""))
+    monkeypatch.delenv("CONTAINER_APP_REPLICA_NAME")
+    assert main_process.find(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize("text", ["", "1", "x y", "-1 0", f"{2**40} 1", "1 2 3"])
+def test_a_main_pid_that_makes_no_sense_names_nobody(tmp_path: Path, text: str) -> None:
+    (tmp_path / "main.pid").write_text(text)
+
+    assert main_process.find(str(tmp_path)) is None

@@ -199,7 +199,7 @@ def test_good_bye_hangs_up_and_a_stubborn_program_is_killed(connect: Connect) ->
     assert watcher.ask({"what": "status"}).said("programs") == [[]]
 
 
-def test_a_terminal_does_not_wait_for_who_looks_on_and_says_what_was_let_go(connect: Connect) -> None:
+def test_a_terminal_does_not_wait_for_ever_and_says_what_was_let_go(connect: Connect) -> None:
     client = connect()
     program = f"import sys; sys.stdout.write('x' * {12 * MIB}); print('the end')"
     talk = client.open(
@@ -214,6 +214,19 @@ def test_a_terminal_does_not_wait_for_who_looks_on_and_says_what_was_let_go(conn
 
     assert talk.out.endswith(b"the end\r\n")
     assert len(talk.out) + sum(talk.said("skipped")) == 12 * MIB + len("the end\r\n")
+
+
+def test_a_terminal_waits_for_who_takes_its_output_even_over_a_drop(connect: Connect) -> None:
+    client = connect(way="pty")
+    program = f"import sys; sys.stdout.write('x' * {12 * MIB}); print('the end')"
+    talk = client.start(sys.executable, "-c", program, terminal=True)
+    client.until(lambda: len(talk.out) > MIB)
+    client.drop()
+    client.connect()
+    client.until(lambda: talk.result is not None)
+
+    assert not talk.said("skipped")
+    assert len(talk.out) == 12 * MIB + len("the end\r\n")
 
 
 def test_a_piped_program_waits_for_who_looks_on_unless_it_is_lossy(connect: Connect) -> None:

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from devboxgpu.agent.channels import Channel, Channels, Handler
 from devboxgpu.agent.link import Link
 from devboxgpu.agent.operations import OPERATIONS
+from devboxgpu.agent.programs import Programs
 from devboxgpu.agent.services import Agent, Request
 from devboxgpu.agent_link import AgentLink
 from devboxgpu.agent_wire import Hello, LinkRefusedError
@@ -31,6 +32,7 @@ class LinkedAgent:
         """Bytes towards the agent after which the connection of now breaks, once."""
         self.operations = dict(OPERATIONS)
         self._agent = Agent(str(home), "hash", str(home))
+        self._agent.programs = Programs(self._agent)
         self._agent.loop.after_round.append(self._flush)
         self.new_channels()
         self._known: str | None = None
@@ -93,8 +95,10 @@ class LinkedAgent:
         self._agent.loop.soon(attach)
         return SocketWire(self, ours, received=await attached, is_new=is_new)
 
-    def in_loop(self, call: Callable[[], None]) -> None:
-        self._agent.loop.soon(call)
+    @property
+    def last_used_at(self) -> float:
+        """What the agent tells as `terminal_s`, on its monotonic clock."""
+        return self._agent.programs.terminal_at
 
     def _accept(self, channel: Channel, request: Request) -> Handler:
         self.requests.append(request)

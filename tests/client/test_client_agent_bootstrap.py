@@ -96,7 +96,7 @@ def test_the_agent_is_put_there_once_and_only_the_user_can_reach_it(exec_: FakeE
             await wire.close()
 
     play()
-    folder = exec_.home / f"devboxgpu-{os.getuid()}"
+    folder = exec_.temporary / f"devboxgpu-{os.getuid()}"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in folder.iterdir()] == [file.name]
     assert (folder / file.name).read_bytes() == file.data
@@ -170,7 +170,7 @@ def _with_old_python(fake: FakeExec) -> None:
 
 def _with_a_folder_of_somebody_else(fake: FakeExec) -> None:
     (fake.home / "elsewhere").mkdir()
-    (fake.home / f"devboxgpu-{os.getuid()}").symlink_to(fake.home / "elsewhere")
+    (fake.temporary / f"devboxgpu-{os.getuid()}").symlink_to(fake.home / "elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_container_that_cannot_have_the_agent_says_why(
             await connected(exec_, carried())
 
     play()
-    assert not list(exec_.home.glob("**/agent-*"))
+    assert not [*exec_.home.glob("**/agent-*"), *exec_.temporary.glob("**/agent-*")]
 
 
 @in_loop

@@ -227,3 +227,12 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 def test_a_token_never_travels_unencrypted_over_a_network() -> None:
     with pytest.raises(ConfigurationError, match="use https"):
         Transport("http://control-plane.example/api")
+
+
+def test_the_page_about_configuration_names_every_key_and_which_of_them_a_folder_may_set() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+
+    told = {name.strip(" `"): row[3].strip() == "yes" for row in rows for name in row[1].split(",")}
+
+    assert told == {key.name: key.in_project_file for key in KEYS.values()}

@@ -334,3 +334,41 @@ async def test_a_newer_copy_of_the_same_file_takes_over(agent: LinkedAgent, here
 
     assert code == 0
     assert (agent.home / "big").read_bytes() == content
+
+
+@in_loop
+async def test_a_copy_counts_as_use_of_the_session(agent: LinkedAgent, here: Path):
+    (here / "file").write_text("x")
+    before = agent.last_used_at
+    async with agent.link() as link:
+        await copy(link, "file", ":")
+
+    assert agent.last_used_at > before
+
+
+@in_loop
+async def test_what_may_not_be_read_fails_by_name_and_the_rest_is_copied(
+    agent: LinkedAgent, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """Who runs the tests may be root, who may read everything: the system's no is put in by hand."""
+    for name in ("locked", "closed/x", "open/x"):
+        (here / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / "data" / name).write_text("x")
+    real_open, real_list = os.open, os.listdir
+
+    def refuse(path: object, name: str) -> None:
+        if str(path).endswith(name):
+            raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "open", lambda path, *rest: (refuse(path, "../locked"), real_open(path, *rest))[1])
+    monkeypatch.setattr(os, "listdir", lambda path: (refuse(path, "data/closed"), real_list(path))[1])
+    async with agent.link() as link:
+        monkeypatch.chdir(here / "data")
+        (here / "locked").symlink_to("data/locked")
+        assert (await copy(link, "../locked", "../data/closed", "../data/open", ":"))[0] == 1
+
+    said = capsys.readouterr().err
+    assert "../locked: Permission denied" in said
+    assert "../data/closed: Permission denied" in said
+    assert (agent.home / "open" / "x").read_text() == "x"
+    assert not (agent.home / "locked").exists()

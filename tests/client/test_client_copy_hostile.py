@@ -84,6 +84,8 @@ def written(top: Path) -> list[str]:
 
 ATTACKS = {
     "up": [folder(""), file("../evil")],
+    "up, and that is a folder": [folder(""), folder(".."), file("../evil")],
+    "up in the middle, and those are folders": [folder(""), folder("a"), folder("a/.."), file("a/../../evil")],
     "up in the middle": [folder(""), folder("a"), file("a/../../evil")],
     "absolute": [folder(""), file("/tmp/evil")],
     "no plain parts": [folder(""), folder("a"), file("a//evil"), file("./evil"), file("a/.")],
@@ -116,6 +118,15 @@ def test_no_name_leads_out(agent: LinkedAgent, here: Path, attack: str):
     assert all(name.startswith("here/data") for name in set(written(here.parent)) - set(before))
     assert not any(path.name == "evil" for path in here.rglob("*"))
     assert not Path("/tmp/evil").exists()
+
+
+@pytest.mark.parametrize("attack", [name for name in ATTACKS if "sizes" not in name])
+def test_such_names_do_not_even_get_into_the_plan(attack: str):
+    """What is checked again at the place itself is the second lock, not the first."""
+    found = listing(ATTACKS[attack])
+
+    assert not [name for name, entry in found.entries.items() if entry.kind == "file" and "/" in name]
+    assert ".." not in "/".join(found.entries)
 
 
 @in_loop

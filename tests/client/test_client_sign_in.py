@@ -17,6 +17,9 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.identity import AuthenticationRecord, AuthenticationRequiredError, CredentialUnavailableError
 from conftest import Terminal
 
+from devboxgpu.commands.sign_in import sign_in_first
+from devboxgpu.config_files import Places
+from devboxgpu.configuration import load
 from devboxgpu.errors import ConfigurationError, SignInError, UnreachableError
 from devboxgpu.sign_in import azure_links
 from devboxgpu.sign_in.azure_links import AzureLink, RememberedLink, links_of
@@ -134,6 +137,8 @@ def test_a_link_that_fails_is_not_passed_over(failure: Exception) -> None:
         ),
         (ServiceRequestError("name not resolved"), UnreachableError, "Entra ID cannot be reached"),
         (ValueError("Cache encryption is impossible"), SignInError, "--unencrypted-cache"),
+        (ConnectionResetError("reset"), UnreachableError, "cannot be reached"),
+        (PermissionError("may not read"), SignInError, "set up wrongly: may not read"),
         (ValueError("bad tenant"), SignInError, "set up wrongly: bad tenant"),
     ],
 )
@@ -344,6 +349,50 @@ def test_without_a_terminal_nobody_is_asked_and_the_error_says_what_to_do(termin
     assert done.returncode == 1
     assert b"you are not signed in: run 'devboxgpu login'" in done.stderr
     assert terminal.run("shell", DEVBOXGPU_ACCESS_TOKEN="", DEVBOXGPU_CLIENT_ID=CLIENT).returncode == 125
+
+
+@pytest.mark.parametrize(
+    ("how", "is_signed_in", "asked"),
+    [("auto", False, ["auto"]), ("auto", True, []), ("silent", False, []), ("device-code", False, ["device-code"])],
+)
+def test_at_a_terminal_a_person_is_asked_where_nothing_could_give_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, is_signed_in: bool, asked: list[str]
+) -> None:
+    ways_asked: list[str] = []
+    monkeypatch.setattr("devboxgpu.sign_in.log_in.log_in", lambda _, *, how, **__: ways_asked.append(how))
+    monkeypatch.setattr("devboxgpu.sign_in.settings.remembered_file", lambda: tmp_path / "sign_in.json")
+    monkeypatch.setattr("devboxgpu.sign_in.azure_links.has_broker", lambda: False)
+    if is_signed_in:
+        remember(tmp_path / "sign_in.json", SIGNED_IN)
+
+    sign_in_first(
+        load(
+            endpoint="https://own.example",
+            project="demo",
+            environ={"DEVBOXGPU_CLIENT_ID": CLIENT, "DEVBOXGPU_SIGN_IN": how},
+            files=Places(project=None, user=tmp_path / "none.toml", machine=tmp_path / "none.toml"),
+            repository=tmp_path,
+        )
+    )
+
+    assert ways_asked == asked
+
+
+def test_a_wrong_set_up_is_one_line_and_none_of_the_librarys(terminal: Terminal) -> None:
+    missing = str(terminal.cwd / "token")
+
+    done = terminal.run(
+        "gpus",
+        DEVBOXGPU_ACCESS_TOKEN="",
+        DEVBOXGPU_CLIENT_ID=CLIENT,
+        **{**WORKLOAD, "AZURE_FEDERATED_TOKEN_FILE": missing},
+    )
+
+    assert done.returncode == 1
+    told = done.stderr.decode().splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("devboxgpu: signing in by environment is set up wrongly")
+    assert missing in told[0]
 
 
 def test_signing_out_without_having_signed_in_is_no_error(terminal: Terminal) -> None:

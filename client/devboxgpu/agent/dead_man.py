@@ -15,6 +15,8 @@ HEARD = "heard"
 HOOK_LIMIT_S = 60.0
 KILL_AFTER_S = 10.0
 LOOK_EVERY_S = 30.0
+UNTIL_TOLD_S = 4.0
+"""As if this were the silence, while no client has said one."""
 
 
 class DeadMansHandle:
@@ -31,7 +33,7 @@ class DeadMansHandle:
             if self._is_silent(silence_s) and not self._waits(silence_s):
                 self._let_go_at = time.monotonic()
                 self._agent.hooks.run(HOOK_LIMIT_S, lambda _: None, lambda _: self._end_if_still_silent(silence_s))
-        self._agent.loop.later(min(LOOK_EVERY_S, (silence_s or LOOK_EVERY_S) / 4, LOOK_EVERY_S), self.watch)
+        self._agent.loop.later(min(LOOK_EVERY_S, (silence_s or UNTIL_TOLD_S) / 4), self.watch)
 
     def _is_silent(self, silence_s: float) -> bool:
         """By this agent's ears, and by those of others (another version's, the control plane's) who touch the file."""
@@ -50,10 +52,11 @@ class DeadMansHandle:
         if self._links.heard_at <= self._told_at:
             return
         self._told_at = self._links.heard_at
-        age = time.monotonic() - self._told_at
+        heard = time.time() - (time.monotonic() - self._told_at)
         try:
-            with open(self._file, "ab"):
-                os.utime(self._file, (time.time() - age, time.time() - age))
+            with open(self._file, "ab") as file:
+                if os.fstat(file.fileno()).st_mtime < heard:  # never back: another may have heard somebody since
+                    os.utime(self._file, (heard, heard))
         except OSError as error:
             _note(f"{self._file}: {error}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable, TypeVar
@@ -81,6 +82,8 @@ class FileWork(Handler):
 
     def _done(self, then: Callable[[], None]) -> None:
         self._busy = False
+        # Somebody asked for this copy and waits for it: the session is used, as if they typed.
+        self.agent.programs.terminal_at = time.monotonic()
         if self.channel.is_open:
             then()
             self._next()

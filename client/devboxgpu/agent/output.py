@@ -67,10 +67,15 @@ class Ring(Kept):
         self.begins = 0
         """The offset of the oldest byte that is kept."""
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes the looker-on has not taken yet."""
+        return len(self._bytes) - self._at
+
     def append(self, data: bytes, *, is_error: bool = False) -> None:
         self._bytes += data
         too_many = len(self._bytes) - self._keeps
-        if too_many > self._keeps // 8:  # not for every byte: letting go moves what stays
+        if too_many > self._keeps // 2:  # not for every byte: letting go moves what stays
             del self._bytes[:too_many]
             self.begins += too_many
             self._skipped += max(0, too_many - self._at)

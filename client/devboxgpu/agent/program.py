@@ -92,9 +92,8 @@ class Program:
 
     def hang_up(self) -> None:
         """Its user has left for good: SIGHUP, and after two seconds SIGKILL."""
-        self.viewer = None
+        self.leave()
         self.is_hung_up = True
-        self.be_lossy(lossy=True)
         if self.exit_code is not None:
             self.programs.forget(self)
             return

@@ -30,7 +30,7 @@ class Programs:
         self.told: OrderedDict[str, int] = OrderedDict()
         """Exit codes of the newest programs whose result somebody has taken."""
         self.terminal_at = time.monotonic()
-        """When a byte was last typed or printed in any program."""
+        """When a byte was last typed or printed in any program, or a file was copied."""
 
     @property
     def running(self) -> list[Program]:

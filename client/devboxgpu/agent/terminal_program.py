@@ -1,4 +1,4 @@
-"""A program on a terminal of its own. It never waits for whoever looks on: the newest output is kept."""
+"""A program on a terminal of its own. It waits for whoever takes its output, but not for long for who does not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .alternate_screen import ENTER, AlternateScreen
 from .inlet import Inlet
+from .loop import Timer
 from .output import Ring
 from .program import Program, Viewer, kill_group
 from .spawn import OnTerminal, set_size
@@ -23,6 +24,10 @@ REDRAW_S = 0.05
 QUIET_S = 1.0
 """What is printed so soon after the agent itself has caused it is nobody's activity."""
 LOOK_AGAIN_S = 0.5
+MOST_WAITING = 1024 * 1024
+"""Bytes that may wait for whoever looks on before the program does."""
+PATIENCE_S = 5.0
+"""So long a program waits for somebody who takes nothing, as behind a lost connection; then the oldest is let go."""
 
 
 class TerminalProgram(Program):
@@ -35,6 +40,8 @@ class TerminalProgram(Program):
         self._warnings: list[bytes] = []
         self._quiet_until = 0.0
         self._ring = Ring()
+        self._taken_at = 0.0
+        self._patience: Timer | None = None
         inlet = Inlet(programs.agent.loop, started.master, is_pipe=False)
         super().__init__(programs, id_, started.pid, inlet, self._ring)
         self._listen()
@@ -44,6 +51,17 @@ class TerminalProgram(Program):
         if self._screen.is_on:
             viewer.channel.send(ENTER)
         self._redraw()
+
+    def pump(self) -> None:
+        waiting = self._ring.waiting
+        super().pump()
+        if self._ring.waiting < waiting:
+            self._taken_at = time.monotonic()
+        self._listen()
+
+    def leave(self) -> None:
+        super().leave()
+        self._listen()
 
     def resize(self, columns: int, rows: int) -> None:
         self._columns, self._rows = columns, rows
@@ -83,8 +101,22 @@ class TerminalProgram(Program):
         self.loop.close(self._master)
 
     def _listen(self) -> None:
-        if self.exit_code is None:
+        if self.exit_code is not None:
+            return
+        if self._waits():
+            self.loop.no_reader(self._master)
+            if self._patience is None:
+                self._patience = self.loop.later(PATIENCE_S, self._look_again)
+        else:
             self.loop.reader(self._master, self._on_output, late=True)
+
+    def _waits(self) -> bool:
+        too_many = self.viewer is not None and self._ring.waiting > MOST_WAITING
+        return too_many and time.monotonic() - self._taken_at < PATIENCE_S
+
+    def _look_again(self) -> None:
+        self._patience = None
+        self._listen()
 
     def _on_output(self) -> None:
         data, is_over = self._read()

@@ -115,19 +115,24 @@ def session_options(function: Decorated) -> Decorated:
     return function
 
 
+def log_to_errors() -> None:
+    """What --debug does."""
+    import logging
+
+    handler = logging.StreamHandler(sys.stderr)
+    # A raw terminal does not go to the beginning of a line by itself.
+    handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    logging.getLogger("devboxgpu").addHandler(handler)
+    logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
+
+
 def configured(*, endpoint: str | None, project: str | None, debug: bool, project_needed: bool = True) -> Configuration:
     """The configuration that holds for a verb; switches the log on for --debug."""
     from devboxgpu.configuration import load
 
     if debug:
-        import logging
-
-        handler = logging.StreamHandler(sys.stderr)
-        # A raw terminal does not go to the beginning of a line by itself.
-        handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-        logging.getLogger("devboxgpu").addHandler(handler)
-        logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
+        log_to_errors()
     configuration = load(endpoint=endpoint, project=project, project_needed=project_needed)
     if sys.stdin.isatty() and sys.stderr.isatty():
         from devboxgpu.commands.sign_in import sign_in_first

@@ -22,11 +22,13 @@ def run(*, command: tuple[str, ...], detach: bool, **options: Any) -> int:
         devboxgpu run -- python train.py --epochs 3 < data > log
 
     Arguments arrive exactly as given. Standard input is the command's, up to its end; from a terminal to a terminal the
-    command gets a terminal, and Enter ~d leaves it to itself. With --detach it is left to itself at once, when it has
-    its standard input: a process in the background keeps the session until the command ends ('devboxgpu attach' comes
-    back, 'devboxgpu sessions logs' shows its output). The exit
-    code is the command's (126: cannot be executed, 127: not found, 128+n: ended by signal n). With --dry-run it is 0
-    where the command would start now or wait, and 1 where it would be refused.
+    command gets a terminal. Standard output and error stay apart, and a dropped connection is mended without the
+    command noticing; both need Python 3.8 in the image. Ctrl-C and other signals go to the command. The exit code is
+    the command's (126: cannot be executed, 127: not found, 128+n: ended by signal n). With --dry-run it is 0 where the
+    command would start now or wait, and 1 where it would be refused.
+
+    With --detach, or Enter ~d at a terminal, the command is left to itself: a process in the background keeps the
+    session until the command ends. 'devboxgpu attach' comes back to it, 'devboxgpu sessions logs' shows its output.
     """  # noqa: D301 - the backspace is click's mark for lines to keep
     import sys
 

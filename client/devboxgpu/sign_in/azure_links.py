@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -213,6 +214,9 @@ def told(name: str) -> Iterator[None]:
     from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
     from azure.identity import AuthenticationRequiredError, CredentialUnavailableError
 
+    for library in ("azure", "msal", "msal_extensions"):
+        # Without a handler their warnings would go to the terminal, beside what is said here.
+        logging.getLogger(library).addHandler(logging.NullHandler())
     try:
         yield
     except AuthenticationRequiredError as error:
@@ -222,11 +226,11 @@ def told(name: str) -> Iterator[None]:
         raise LinkUnavailableError(first_line(error)) from None
     except ClientAuthenticationError as error:
         raise SignInError(f"signing in by {name} failed: {first_line(error)}") from None
-    except (ServiceRequestError, ServiceResponseError, OSError) as error:
+    except (ServiceRequestError, ServiceResponseError, ConnectionError, TimeoutError) as error:
         raise UnreachableError(
             f"no token: Entra ID cannot be reached ({first_line(error)})", may_have_taken_hold=False
         ) from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         if "ncrypt" not in str(error):
             raise SignInError(f"signing in by {name} is set up wrongly: {first_line(error)}") from None
         raise SignInError(
