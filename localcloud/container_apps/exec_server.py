@@ -94,6 +94,9 @@ class ExecServer:
             idle_s=faults.seconds("exec_idle_drop", app.name),
             after_s=None if limits.get("seconds") is None else number(limits["seconds"]),
             after_bytes=None if limits.get("bytes") is None else int(number(limits["bytes"])),
+            after_frames=None if limits.get("frames") is None else int(number(limits["frames"])),
+            binary=faults.hit("exec_text_only", app.name) is not None,
+            unclean=faults.hit("exec_not_clean", app.name) is not None,
         )
 
     async def _serve(

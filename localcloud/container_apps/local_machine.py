@@ -21,6 +21,7 @@ from localcloud.container_apps.terminal import LocalTerminal
 _POLL_S = 0.01
 _KILLED_WITHIN_S = 1.0
 _NAME_FILE = "replica"
+_NO_PYTHON = "#!/bin/sh\necho 'python3: not found' >&2\nexit 127\n"
 
 
 class LocalMachine:
@@ -119,7 +120,11 @@ def _furnish(plan: ContainerPlan) -> None:
     (plan.directory / _NAME_FILE).write_text(plan.replica, encoding="utf-8")
     python = plan.directory / "bin" / "python3"
     python.unlink(missing_ok=True)
-    python.symlink_to(Path(sys.executable).resolve())
+    if plan.has_python:
+        python.symlink_to(Path(sys.executable).resolve())
+    else:
+        python.write_text(_NO_PYTHON, encoding="utf-8")
+        python.chmod(0o755)
     if plan.gpu is not None:
         install_nvidia_smi(plan.gpu, plan.directory)
 

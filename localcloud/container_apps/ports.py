@@ -53,6 +53,7 @@ class ContainerPlan:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     gpu: Gpu | None = None
+    has_python: bool = True
 
 
 class CommandNotFound(Exception):

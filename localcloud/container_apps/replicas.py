@@ -147,8 +147,10 @@ class Replicas:
         if remaining_s > 0:
             return remaining_s
         crashing = self._registry.faults.hit("replica_crash", app.name) is not None
+        has_python = self._registry.faults.hit("no_python", app.name) is None
+        plan = container_plan(app, replica, self._root, crashing=crashing, has_python=has_python)
         try:
-            mark = self._machine.start_container(container_plan(app, replica, self._root, crashing=crashing))
+            mark = self._machine.start_container(plan)
         except CommandNotFound as error:
             return self._save(
                 app, replace(replica, phase=Phase.BACKING_OFF, phase_at=now(), last_exit=f"StartError: {error}")
