@@ -172,7 +172,6 @@ class ShellLife:
             self._shell = shell = await self._opening.follow(opened)
             return await self._connect(shell, progress), shell
         finally:
-            listed.forget()
             progress.abandon()
 
     async def _connect(self, shell: Shell, progress: Progress) -> Remote:

@@ -353,7 +353,8 @@ def _handler(plane: FakeControlPlane) -> type[BaseHTTPRequestHandler]:
             for name, value in {**extra, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(data)
+            with contextlib.suppress(ConnectionError):  # the command need not wait for every answer
+                self.wfile.write(data)
 
         do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any
 

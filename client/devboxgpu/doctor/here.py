@@ -30,6 +30,7 @@ def looks_here(endpoint: str | None, project: str | None) -> list[Look]:
         Look(("configuration",), lambda report: _configuration(report, endpoint, project)),
         Look(("proxy",), lambda report: report(proxies(os.environ))),
         Look(("terminal",), lambda report: report(_terminal())),
+        Look(("installed",), lambda report: report(_installed())),
     ]
 
 
@@ -82,6 +83,13 @@ def proxies(environ: Mapping[str, str]) -> Finding:
         return ok("proxy", said)
     do = "the control plane is called without a proxy: it must be reachable directly, see 'control plane'"
     return warning("proxy", said, do)
+
+
+def _installed() -> Finding:
+    from devboxgpu.doctor.installed import installed
+    from devboxgpu.install.this_machine import this_machine
+
+    return installed(this_machine())
 
 
 def _terminal() -> Finding:
