@@ -161,6 +161,8 @@ def test_a_full_screen_program_hears_a_bell_and_the_line_comes_after_it(connect:
 
 def test_the_hook_runs_and_its_output_is_shown_and_kept(connect: Connect, place: Place) -> None:
     with_hook(place, "echo saving; echo badly >&2; exit 6")
+    (place.directory / "hook-ran").touch()
+    os.utime(place.directory / "hook-ran", (0, 0))
 
     talk = connect().ask({"what": "hook", "limit_s": 20})
 
@@ -168,6 +170,7 @@ def test_the_hook_runs_and_its_output_is_shown_and_kept(connect: Connect, place:
     assert (talk.result["ran"], talk.result["exit"]) == (True, 6)
     assert sorted(bytes(talk.out).splitlines()) == [b"badly", b"saving"]
     assert (place.home / ".devboxgpu" / "on-stop.log").read_bytes() == bytes(talk.out)
+    assert (place.directory / "hook-ran").stat().st_mtime >= (place.home / ".devboxgpu" / "on-stop").stat().st_mtime
 
 
 def test_the_hooks_log_keeps_the_newest_mib(connect: Connect, place: Place) -> None:

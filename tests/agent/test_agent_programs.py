@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -76,7 +77,7 @@ def test_a_terminal_program_passes_random_bytes_both_ways(connect: Connect) -> N
 
 
 def test_wide_characters_split_at_every_byte_arrive_whole(connect: Connect) -> None:
-    text = "日本語 ✓ 🚀 é\n"
+    text = "日✓🚀é\n"
     client = connect()
     talk = client.start("sh", "-c", "stty raw -echo; echo ready; cat", terminal=True)
     client.until(lambda: b"ready" in talk.out)
@@ -262,6 +263,16 @@ def test_a_stalled_connection_holds_nobody_else_up(connect: Connect) -> None:
     memory = Path(f"/proc/{lively.answer['pid']}/status").read_text()
     resident_kib = int(memory.partition("VmRSS:")[2].split()[0])
     assert resident_kib < 64 * 1024
+
+
+def test_a_container_without_room_for_more_says_so(connect: Connect) -> None:
+    client = connect()
+    resource.prlimit(client.answer["pid"], resource.RLIMIT_NOFILE, (14, 14))
+
+    result = client.ask({"what": "program", "program": "p", "argv": ["true"]}).result
+
+    assert result is not None
+    assert result["error"]["code"] == "OutOfResources"
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Way:
         self.arrived[1 - end].extend(self.links[1 - end].receive(data))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_whatever_is_dropped_the_streams_arrive_whole_and_once(steps: list[tuple[str, int, int]]) -> None:
     way = Way()
@@ -90,6 +90,7 @@ def test_whatever_is_dropped_the_streams_arrive_whole_and_once(steps: list[tuple
         assert way.links[1 - end].unacknowledged == 0  # what was acknowledged is kept no longer
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_bytes_that_are_no_protocol_are_refused_as_such(data: bytes, piece: int) -> None:
     channels = Channels(Link(), lambda _channel, _request: Handler())
@@ -101,6 +102,7 @@ def test_bytes_that_are_no_protocol_are_refused_as_such(data: bytes, piece: int)
         return
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=500))
 def test_a_hello_is_read_or_refused(text: bytes) -> None:
     with pytest.raises(HandshakeError):
@@ -113,6 +115,7 @@ def test_an_end_that_claims_what_it_cannot_have_is_refused() -> None:
         link.connect(1)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40_000), st.integers(1, 5000))
 def test_lines_of_base64_carry_any_bytes_however_they_are_cut(data: bytes, piece: int) -> None:
     lines, text = Base64Lines(), Base64Lines.encoded(data)
@@ -201,6 +204,7 @@ def test_a_spool_leaves_nothing_behind_and_is_bounded(tmp_path: object) -> None:
     spool.close()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 12), max_size=12))
 def test_the_alternate_screen_is_seen_however_its_words_are_cut(cuts: list[int]) -> None:
     words = b"a\x1b[?25;1049hb\x1b[?2004l\x1b[31mc"

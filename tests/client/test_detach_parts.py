@@ -105,7 +105,7 @@ def test_a_keeper_that_cannot_begin_is_no_keeper_and_says_why(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "client"))
     monkeypatch.setenv("HOME", str(store.folder))  # a state folder that knows no such shell
 
-    with pytest.raises(NotKeptError, match="no shell one was detached|no way to sign in"):
+    with pytest.raises(NotKeptError, match=r"no shell one was detached|no way to sign in"):
         asyncio.run(have_kept(store, record))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from typing import Any, Callable, NamedTuple
 
@@ -15,6 +16,8 @@ from .programs import home
 from .services import Agent, Request, number
 
 PLACE = os.path.join(".devboxgpu", "on-stop")
+RAN = "hook-ran"
+"""A file in the agent's directory, as old as the end of the last run."""
 LOG_KEEPS = 1024 * 1024
 DEFAULT_LIMIT_S = 60.0
 LAST_WORDS_S = 2.0
@@ -98,7 +101,16 @@ class Hooks:
         self._loop.close(self._output)
         self._pid = 0
         self._ended_at = time.monotonic()
+        self._tell_main_process()
         self._tell({"ran": True, "exit": code, "seconds": round(self._ended_at - self._started_at, 3)})
+
+    def _tell_main_process(self) -> None:
+        """It runs the hook too when the container is to end, unless that has just been done."""
+        try:
+            with open(os.path.join(self._agent.directory, RAN), "ab") as file:
+                os.utime(file.fileno())
+        except OSError as error:  # then the hook runs twice, which is better than not at all
+            sys.stderr.write(f"{RAN}: {error}\n")
 
     def _print(self, data: bytes) -> None:
         if self._log is not None:

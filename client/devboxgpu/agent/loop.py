@@ -18,6 +18,8 @@ from collections import deque
 from typing import Any, Callable
 
 Call = Callable[[], None]
+MOST_COMPLAINTS = 200
+"""So many mistakes are written into the agent's log: it must not fill the disk."""
 
 
 class Timer:
@@ -53,6 +55,7 @@ class Loop:
         self._children: dict[int, Callable[[int], None]] = {}
         self._signals: dict[int, Call] = {}
         self._runs = False
+        self._complaints_left = MOST_COMPLAINTS
         self._soon: deque[Call] = deque()
         self._told, self._telling = os.pipe()
         for fd in (self._told, self._telling):
@@ -206,7 +209,9 @@ class Loop:
         try:
             call()
         except Exception:  # one conversation's mistake must not end everybody's programs; it is in the agent's log
-            traceback.print_exc(file=sys.stderr)
+            if self._complaints_left:
+                self._complaints_left -= 1
+                traceback.print_exc(file=sys.stderr)
 
 
 def _noted(_number: int, _frame: Any) -> None:

@@ -42,4 +42,6 @@ def accept(channel: Channel, request: Request, agent: Agent) -> Handler:
         return factory(channel, request, agent)
     except RequestError as error:
         channel.close(error.result())
-        return Handler()
+    except OSError as error:  # no more processes, terminals or descriptors: nobody is left waiting for an answer
+        channel.close(RequestError("OutOfResources", f"the container cannot do it now: {error}").result())
+    return Handler()
