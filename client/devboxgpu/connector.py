@@ -80,7 +80,7 @@ class Connector:
     async def _attempt(self, command: str, begin: Begin[Made]) -> Made:
         active_s = self._active_s() if self._active_s is not None else None
         try:
-            access = await asyncio.to_thread(lambda: self._api.connect_shell(self._shell, active_s=active_s))
+            access = await asyncio.to_thread(lambda: self._api.connect_shell(self._shell, active_seconds_ago=active_s))
         except RefusedError as refused:
             if refused.code == "ShellEnded" or refused.status == 404:
                 raise ended_by(refused) from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_client import Client, Talk
+from agent_client import Client, Place, Talk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -164,3 +165,14 @@ def test_who_reads_can_signal_the_program(connect: Connect) -> None:
 
     assert bytes(reading.out) == b"ready\ncaught\n"
     assert reading.result == {"exit": 5, "offset": 13}
+
+
+def test_the_agents_directory_may_have_a_long_name(tmp_path: Path) -> None:
+    root = tmp_path / ("long-" * 20)
+    root.mkdir()
+    place = Place(root)
+    try:
+        assert Client(place).connect().run("echo", "here").out == b"here\n"
+        assert Client(place).connect().run("echo", "again").out == b"again\n"
+    finally:
+        place.clean_up()

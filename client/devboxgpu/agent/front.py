@@ -15,6 +15,7 @@ from .handshake import error_line
 from .places import Places, UnsafeDirectoryError, beside
 
 TAKE_IT = b"T"
+LONGEST_ADDRESS = 107
 
 
 def attach(path: str) -> int:
@@ -56,11 +57,20 @@ def _connected(places: Places) -> socket.socket:
 def _connect(path: str) -> socket.socket:
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        client.connect(path)
+        client.connect(_address(path))
     except OSError:
         client.close()
         raise
     return client
+
+
+def _address(path: str) -> str:
+    """Of a socket. The kernel takes no longer ones: such a socket is reached by way of its directory's descriptor."""
+    if len(os.fsencode(path)) <= LONGEST_ADDRESS:
+        return path
+    directory, name = os.path.split(path)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # this process does not live long
+    return f"/proc/self/fd/{descriptor}/{name}"
 
 
 def _start(places: Places) -> None:
@@ -71,7 +81,7 @@ def _start(places: Places) -> None:
         pass
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with listening:
-        listening.bind(places.socket)
+        listening.bind(_address(places.socket))
         os.chmod(places.socket, 0o600)
         listening.listen(64)
         child = os.fork()
