@@ -39,6 +39,11 @@ class Detached:
     def printed(self, text):
         until(lambda: text in self.line.run("sessions", "logs", self.session).stdout, f"the program to print {text!r}")
 
+    def lets_it_go_on(self):
+        (self.line.home / "go").write_text("on")
+        done = self.line.run("cp", str(self.line.home / "go"), f"{self.session}:~/go")
+        assert done.returncode == 0, done.stderr
+
     def view(self):
         return self.line.person.reads(f"sessions/{self.session}")
 
@@ -86,7 +91,7 @@ def test_a_killed_keeper_leaves_no_gpu_behind(left):
 
 
 def test_a_person_comes_back_twice_and_is_there_at_the_end(left):
-    left.run("echo begun; while [ ! -e go ]; do sleep 0.1; done; echo done; exit 4")
+    left.run("echo begun; while [ ! -e ~/go ]; do sleep 0.1; done; echo done; exit 4")
     for _ in range(2):
         screen = left.line.at_terminal("attach", left.session)
         screen.expect_exact("begun")
@@ -96,7 +101,7 @@ def test_a_person_comes_back_twice_and_is_there_at_the_end(left):
 
     screen = left.line.at_terminal("attach")
     screen.expect_exact("begun")
-    assert left.line.run("cp", "/dev/null", f"{left.session}:go").returncode == 0
+    left.lets_it_go_on()
     screen.expect_exact("done")
     screen.expect_exact("exit 4")
 
@@ -106,7 +111,7 @@ def test_a_person_comes_back_twice_and_is_there_at_the_end(left):
 
 def test_a_laptop_may_sleep_while_the_gpu_is_busy_for_as_long_as_the_policy_says(left):
     left.line.stack.settings({"idle": {"timeoutMinutes": 0.05, "graceMinutes": 0.5}})
-    left.run(f"{WORKS}; while [ ! -e go ]; do sleep 0.1; done; exit 5")
+    left.run(f"{WORKS}; while [ ! -e ~/go ]; do sleep 0.1; done; exit 5")
     _is_seen_busy(left)
 
     left.signal(signal.SIGSTOP)
@@ -115,7 +120,7 @@ def test_a_laptop_may_sleep_while_the_gpu_is_busy_for_as_long_as_the_policy_says
 
     left.signal(signal.SIGCONT)
     until(lambda: _silence(left) < timedelta(0), "the keeper to hold the lease again")
-    assert left.line.run("cp", "/dev/null", f"{left.session}:go").returncode == 0
+    left.lets_it_go_on()
     left.ended("ShellsClosed")
     until(lambda: left.record()["exit_code"] == 5, "the keeper to note the exit code")
 
