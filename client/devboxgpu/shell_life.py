@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from devboxgpu.abilities import abilities_of
 from devboxgpu.activity import Activity
+from devboxgpu.agent_program import AgentProgram
 from devboxgpu.api import ControlPlane, Opened
 from devboxgpu.connector import Connector
 from devboxgpu.console import Console
+from devboxgpu.detaching import DetachedError, Detaching, refuse_where_not_allowed
 from devboxgpu.errors import (
     EXIT_CLIENT_FAILED,
     ConfigurationError,
@@ -58,6 +60,10 @@ class ShellPlan:
     """The command to run; empty for a shell."""
     on_terminal: bool
     """Whether a person's terminal is attached, rather than standard input and output as they are."""
+    endpoint: str
+    """Where the control plane is."""
+    detach: bool = False
+    """Whether the program is left to itself at once."""
     sync: Sync | None = None
     """The folder that is taken along, and brought back."""
 
@@ -82,7 +88,9 @@ class ShellLife:
             on_terminal=plan.on_terminal,
             size=self._console.size,
             sync=plan.sync,
+            detached=plan.detach,
         )
+        self._detaching = Detaching(api, plan.endpoint, plan.arguments)
         self._use = ShellUse(
             api,
             self._way_in,
@@ -93,6 +101,7 @@ class ShellLife:
             stop=self._stop,
             signals=self._signals,
             sync=plan.sync,
+            hand_over=self._hand_over,
             gate=self._gate,
             signs=self._signs,
         )
@@ -109,11 +118,14 @@ class ShellLife:
         self._signals.install()
         exit_code, reason = EXIT_CLIENT_FAILED, ""
         closed: Shell | None = None
+        is_detached = False
         ended_by: DevBoxGpuError | None = None
         try:
             exit_code = await self._live()
         except BrokenPipeError:
             exit_code = EXIT_OUTPUT_CLOSED
+        except DetachedError:
+            is_detached = True
         except DevBoxGpuError as error:
             ended_by = error
             exit_code, reason = self._explain(error)
@@ -121,14 +133,21 @@ class ShellLife:
             # In every path, an unforeseen one too: the GPU must not stay behind.
             self._signs.restore()
             self._gate.force()
-            closed, came_back = await self._leave(ended_by)
+            if not is_detached:
+                closed, came_back = await self._leave(ended_by)
+        if is_detached:
+            return await self._let_go()
         if not came_back and not exit_code:
             exit_code = EXIT_CLIENT_FAILED
         self._say_farewell(closed, exit_code, reason)
         return exit_code
 
     async def _live(self) -> int:
+        if self._plan.detach:
+            await self._stop.unless_stopped(refuse_where_not_allowed(self._api))
         remote, shell = await self._stop.unless_stopped(self._open())
+        if self._plan.detach and isinstance(remote, AgentProgram):
+            return await self._stop.unless_stopped(self._start_and_go(remote))
         try:
             exit_code = await self._use.run(remote, shell)
         except ConnectionLostError:
@@ -187,6 +206,30 @@ class ShellLife:
             ended=self._stop.request_from_thread,
         )
         self._lease.start()
+
+    async def _start_and_go(self, remote: AgentProgram) -> int:
+        """Raises DetachedError once a keeper has the shell; the exit code where the program could not be started."""
+        exit_code = await self._use.feed_and_go(remote)
+        if exit_code is not None:
+            return exit_code
+        await self._hand_over()
+        raise DetachedError("detached")
+
+    async def _hand_over(self) -> None:
+        assert self._shell is not None
+        await self._detaching.hand_over(self._shell, terminal=self._plan.on_terminal)
+
+    async def _let_go(self) -> int:
+        """The shell is its keeper's from now on; the person is told how to come back."""
+        assert self._shell is not None
+        if self._lease is not None:
+            self._lease.stop()
+        await self._way_in.close()
+        await self._detaching.tell_how_to_come_back(self._shell, self._notices)
+        if self._plan.detach:
+            sys.stdout.write(f"{self._shell.session or self._shell.id}\n")
+            sys.stdout.flush()
+        return 0
 
     async def _raise_if_stopped(self) -> None:
         try:

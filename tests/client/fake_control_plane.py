@@ -298,7 +298,11 @@ class FakeControlPlane:
     def _renew(self) -> Answer:
         assert self.shell is not None
         if self.shell["state"] in {"Stopping", "Ended"}:
-            why = {"code": "Stopped", "message": "it was stopped", "target": self.shell["endReason"]}
+            why = {
+                "code": "Stopped",
+                "message": "it was stopped",
+                "target": self.shell.get("endReason", "ShellsClosed"),
+            }
             return error(409, "ShellEnded", "the session of this shell was stopped", details=[why])
         return 200, {"renewAfterSeconds": self.renew_after_s, "warnings": self.warnings}, {}
 
