@@ -12,32 +12,27 @@ from dataclasses import dataclass
 from devboxgpu.abilities import abilities_of
 from devboxgpu.activity import Activity
 from devboxgpu.agent_program import AgentProgram
-from devboxgpu.api import ControlPlane, Opened
+from devboxgpu.api import ControlPlane
 from devboxgpu.connector import Connector
 from devboxgpu.console import Console
 from devboxgpu.detaching import DetachedError, Detaching, refuse_where_not_allowed
 from devboxgpu.errors import (
     EXIT_CLIENT_FAILED,
-    ConfigurationError,
     ConnectionLostError,
     DevBoxGpuError,
-    RefusedError,
     SessionEndedError,
     StoppedBySignalError,
-    UnreachableError,
 )
 from devboxgpu.farewell import end_line
 from devboxgpu.gate import Gate
-from devboxgpu.identifiers import new_shell_id
+from devboxgpu.held_shell import HeldShell
 from devboxgpu.layout import hanging
-from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
 from devboxgpu.list_price import ListPrice
 from devboxgpu.notices import Notices
 from devboxgpu.opening import Opening, connected, headline, news
 from devboxgpu.progress import Progress, progress_on
 from devboxgpu.remote import Remote
-from devboxgpu.renewals import OverheardRenewals
-from devboxgpu.session_end import may_hide_a_stop, raise_if_over
+from devboxgpu.session_end import may_hide_a_stop
 from devboxgpu.shell_use import ShellUse
 from devboxgpu.stop import Signals, Stop
 from devboxgpu.sync import Sync
@@ -47,9 +42,6 @@ from devboxgpu.wire import LeaseRenewal, Shell
 
 EXIT_OUTPUT_CLOSED = 141
 """128 + SIGPIPE: nobody reads our output any more, as for any program in a pipeline."""
-OPEN_CALL_PATIENCE_S = 15.0
-HTTP_SERVER_ERROR = 500
-RENEWALS_A_LEASE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +65,17 @@ class ShellLife:
 
     def __init__(self, api: ControlPlane, plan: ShellPlan) -> None:
         self._api, self._plan = api, plan
-        self._shell_id = new_shell_id()
         self._console = Console()
         self._notices = Notices()
+        self._held = HeldShell(api, self._notices)
         self._activity = Activity()
         self._gate = Gate(self._notices.write)
         self._signs = TerminalSigns(self._gate.write, abilities_of(sys.stderr))
         self._stop = Stop()
         self._signals = Signals(self._stop, before_leaving=self._console.restore)
         self._way_in = WayIn(
-            Connector(api, self._shell_id),
-            self._shell_id,
+            Connector(api, self._held.id),
+            self._held.id,
             plan.arguments,
             on_terminal=plan.on_terminal,
             size=self._console.size,
@@ -94,7 +86,7 @@ class ShellLife:
         self._use = ShellUse(
             api,
             self._way_in,
-            shell=self._shell_id,
+            shell=self._held.id,
             console=self._console,
             notices=self._notices,
             activity=self._activity,
@@ -105,9 +97,7 @@ class ShellLife:
             gate=self._gate,
             signs=self._signs,
         )
-        self._opening_call: asyncio.Task[Opened] | None = None
         self._opening: Opening | None = None
-        self._lease: LeaseKeeper | None = None
         self._shell: Shell | None = None
         self._told: list[str] = []
         """What the headline said."""
@@ -151,19 +141,17 @@ class ShellLife:
         try:
             exit_code = await self._use.run(remote, shell)
         except ConnectionLostError:
-            await self._raise_if_stopped()
+            await self._held.raise_if_stopped()
             raise
         if may_hide_a_stop(exit_code):
-            await self._raise_if_stopped()
+            await self._held.raise_if_stopped()
         return exit_code
 
     async def _open(self) -> tuple[Remote, Shell]:
         progress, listed = progress_on(self._notices, self._signs), ListPrice(self._api)
         try:
             progress.enter("Requested", f"project {self._api.project}")
-            call = asyncio.to_thread(self._api.open_shell, self._shell_id, self._plan.request)
-            self._opening_call = asyncio.create_task(call)
-            opened = await asyncio.shield(self._opening_call)
+            opened = await self._held.ask(self._plan.request)
             known = opened.shell.price_an_hour or await listed.of(opened.shell)
             self._told = headline(self._api.project, opened.shell, known)
             progress.headline(" · ".join(self._told))
@@ -196,16 +184,7 @@ class ShellLife:
                 loop.call_soon_threadsafe(self._use.heard, renewal)
             return self._use.shows_renewals
 
-        first_s = DEFAULT_RENEWAL_S if shell.lease_s is None else shell.lease_s / RENEWALS_A_LEASE
-        self._lease = LeaseKeeper(
-            OverheardRenewals(self._api, heard),
-            self._shell_id,
-            activity=self._activity,
-            first_after_s=max(0.0, min(DEFAULT_RENEWAL_S, first_s)),
-            tell=tell,
-            ended=self._stop.request_from_thread,
-        )
-        self._lease.start()
+        self._held.keep(shell, self._activity, heard=heard, tell=tell, ended=self._stop.request_from_thread)
 
     async def _start_and_go(self, remote: AgentProgram) -> int:
         """Raises DetachedError once a keeper has the shell; the exit code where the program could not be started."""
@@ -222,20 +201,13 @@ class ShellLife:
     async def _let_go(self) -> int:
         """The shell is its keeper's from now on; the person is told how to come back."""
         assert self._shell is not None
-        if self._lease is not None:
-            self._lease.stop()
+        self._held.let_go()
         await self._way_in.close()
         await self._detaching.tell_how_to_come_back(self._shell, self._notices)
         if self._plan.detach:
             sys.stdout.write(f"{self._shell.session or self._shell.id}\n")
             sys.stdout.flush()
         return 0
-
-    async def _raise_if_stopped(self) -> None:
-        try:
-            raise_if_over(await asyncio.to_thread(self._api.get_shell, self._shell_id))
-        except (RefusedError, UnreachableError) as error:
-            self._notices.say(f"whether the session was stopped is unknown: {error}")
 
     def _explain(self, error: DevBoxGpuError) -> tuple[int, str]:
         """Tells the person; the exit code and the reason for the last line."""
@@ -256,37 +228,8 @@ class ShellLife:
         try:
             came_back = await self._use.leave(ended_by)
         finally:
-            closed = await self._close()
+            closed = await self._held.close()
         return closed, came_back
-
-    async def _close(self) -> Shell | None:
-        """Closes the shell, if it can exist, and says what is left to the lease when that fails."""
-        if self._lease is not None:
-            self._lease.stop()
-        if not await self._may_exist():
-            return None
-        try:
-            return await asyncio.to_thread(self._api.close_shell, self._shell_id)
-        except DevBoxGpuError as error:
-            self._notices.say(f"the shell could not be closed ({error}): its session ends when its lease lapses")
-            return None
-
-    async def _may_exist(self) -> bool:
-        """A request that is still under way is waited for, so that its shell is not created after it was closed."""
-        if self._opening_call is None:
-            return False
-        await asyncio.wait({self._opening_call}, timeout=OPEN_CALL_PATIENCE_S)
-        if not self._opening_call.done():
-            return True
-        match self._opening_call.exception():
-            case RefusedError(status=status):
-                return status >= HTTP_SERVER_ERROR
-            case UnreachableError(may_have_taken_hold=perhaps):
-                return perhaps
-            case ConfigurationError():
-                return False
-            case _:
-                return True
 
     def _say_farewell(self, closed: Shell | None, exit_code: int, reason: str) -> None:
         if self._shell is None or self._attached_at is None:
