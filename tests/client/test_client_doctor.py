@@ -241,8 +241,9 @@ def test_values_are_told_with_their_origin_and_without_credentials() -> None:
     )
 
 
-def test_a_proxy_that_is_not_used_for_the_api_is_a_warning() -> None:
-    assert proxies({"https_proxy": "http://proxy:3128"}).status is Status.WARNING
+def test_a_proxy_that_cannot_be_used_is_a_warning() -> None:
+    assert proxies({"https_proxy": "socks5://proxy:1080"}).status is Status.WARNING
+    assert proxies({"https_proxy": "http://proxy:3128"}).status is Status.OK
     assert proxies({"NO_PROXY": "localhost"}).status is Status.OK
 
 
