@@ -21,6 +21,8 @@ from devboxgpu.errors import ConfigurationError, UnreachableError
 from devboxgpu.proxies import proxy_for
 from devboxgpu.transport import Transport
 
+IN_ADDRESS = "zoe:p%40ss"
+
 
 class Proxy:
     """Answers one CONNECT after the other, and connects where it says 200."""
@@ -94,7 +96,7 @@ def proxy(control_plane: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy
     made = Proxy(control_plane)
     for name in ("NO_PROXY", "no_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("https_proxy", f"http://zoe:p%40ss@127.0.0.1:{made.port}")
+    monkeypatch.setenv("https_proxy", f"http://{IN_ADDRESS}@127.0.0.1:{made.port}")
     yield made
     made.close()
 
