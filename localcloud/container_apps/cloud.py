@@ -60,7 +60,7 @@ class ContainerAppsCloud:
 
     def arm_app(self) -> web.Application:
         app = web.Application()
-        app.add_routes(self._handles.routes())
+        app.add_routes([*self._handles.routes(), web.delete("/_execs", self._exec.cut)])
         app.router.add_route("*", "/{path:.*}", self._arm.handle)
         return app
 
