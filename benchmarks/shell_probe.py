@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -194,7 +196,8 @@ class BareSocket:
     """The exec socket itself, with a raw terminal: what the service gives without anything of ours."""
 
     def __init__(self, line: CommandLine, session: str, program: str) -> None:
-        self._socket = _opened(line, session, RAW + program)
+        self._closing = ExitStack()
+        self._socket = self._closing.enter_context(_opened(line, session, RAW + program))
         time.sleep(0.5)
 
     def echo(self, key: bytes) -> float:
@@ -208,7 +211,7 @@ class BareSocket:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._socket.close()
+        self._closing.close()
 
     @staticmethod
     def received(line: CommandLine, session: str, megabytes: int) -> float:
@@ -224,14 +227,16 @@ class BareSocket:
             return size / (time.perf_counter() - begun) / 1e6
 
 
-def _opened(line: CommandLine, session: str, command: str) -> ClientConnection:
+@contextmanager
+def _opened(line: CommandLine, session: str, command: str) -> Iterator[ClientConnection]:
     shells = line.call("GET", "users/me/shells")["value"]
     shell = next(shell["id"] for shell in shells if shell.get("session") == session)
     access = line.call("POST", f"users/me/shells/{shell}/connect", {})
-    return connect(
+    with connect(
         f"{access['execUrl']}?command={quote_plus(command)}",
         additional_headers={"Authorization": f"Bearer {access['token']}"},
         compression=None,
         max_size=None,
         proxy=None,
-    )
+    ) as socket:
+        yield socket

@@ -72,5 +72,17 @@ class AgentProgram:
             if isinstance(skipped := message.get("skipped"), int):
                 self.skipped(skipped)
 
+    def detach(self) -> None:
+        """It goes on by itself from now on."""
+        self._stream.message({"detach": True})
+
+    async def started(self) -> bool:
+        """Whether it has started; where not, `output` says why. For who takes no other messages."""
+        return await self._stream.next_message() is not None
+
+    async def detached(self) -> None:
+        """Once the agent has let it go. Raises what the link was lost by."""
+        await self._stream.result()
+
     async def leave(self) -> None:
         self._stream.close()

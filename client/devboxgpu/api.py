@@ -77,8 +77,10 @@ class ControlPlane:
         data = self._calls.call("DELETE", self._shell_path(shell), patience_s=10).json()
         return Shell.read(data) if isinstance(data, dict) and "id" in data else None
 
-    def connect_shell(self, shell: str) -> ExecAccess:
-        return ExecAccess.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/connect")))
+    def connect_shell(self, shell: str, *, active_seconds_ago: int | None = None) -> ExecAccess:
+        """A way in. `active_seconds_ago`: where the client connects again by itself, which is no activity."""
+        body = None if active_seconds_ago is None else {"activeSecondsAgo": active_seconds_ago}
+        return ExecAccess.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/connect", body)))
 
     def renew_lease(self, shell: str, report: ActivityReport) -> LeaseRenewal:
         response = self._calls.call("POST", self._shell_path(shell) + "/renewLease", report.body())

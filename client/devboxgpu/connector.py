@@ -35,8 +35,9 @@ Begin = Callable[[ExecSocket], Awaitable[Made]]
 
 
 class Connector:
-    def __init__(self, api: ControlPlane, shell: str) -> None:
-        self._api = api
+    def __init__(self, api: ControlPlane, shell: str, *, active_s: Callable[[], int] | None = None) -> None:
+        """`active_s`: for who connects without a person, how long ago something last happened."""
+        self._api, self._active_s = api, active_s
         self._shell = shell
         self._silence_s: float | None = None  # as the control plane last said
 
@@ -77,8 +78,9 @@ class Connector:
         return link
 
     async def _attempt(self, command: str, begin: Begin[Made]) -> Made:
+        active_s = self._active_s() if self._active_s is not None else None
         try:
-            access = await asyncio.to_thread(self._api.connect_shell, self._shell)
+            access = await asyncio.to_thread(lambda: self._api.connect_shell(self._shell, active_seconds_ago=active_s))
         except RefusedError as refused:
             if refused.code == "ShellEnded" or refused.status == 404:
                 raise ended_by(refused) from None

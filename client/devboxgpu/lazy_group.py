@@ -21,7 +21,10 @@ class LazyGroup(click.Group):
         self._verbs = {verb.name: verb for verb in verbs}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self._verbs)
+        return [verb.name for verb in self._shown()]
+
+    def _shown(self) -> list[Verb]:
+        return [verb for verb in self._verbs.values() if not verb.is_hidden]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         verb = self._verbs.get(cmd_name)
@@ -34,16 +37,18 @@ class LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as unknown:
             # The base class knows only the verbs that were added to it, and would suggest none.
-            raise click.exceptions.NoSuchCommand(unknown.command_name, possibilities=self._verbs, ctx=ctx) from None
+            raise click.exceptions.NoSuchCommand(
+                unknown.command_name, possibilities=self.list_commands(ctx), ctx=ctx
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(verb.name, verb.help) for verb in self._verbs.values()])
+            formatter.write_dl([(verb.name, verb.help) for verb in self._shown()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        matching = [verb for verb in self._verbs.values() if verb.name.startswith(incomplete)]
+        matching = [verb for verb in self._shown() if verb.name.startswith(incomplete)]
         return [
             *(CompletionItem(verb.name, help=verb.help) for verb in matching),
             *click.Command.shell_complete(self, ctx, incomplete),

@@ -32,7 +32,7 @@ async def save_before_leaving(
     notices: Notices,
 ) -> None:
     """Runs the session's save hook, unless other shells keep the session. Ctrl-C goes on without waiting for it."""
-    if await _others_keep_it(api, shell, session):
+    if await others_keep_it(api, shell, session):
         return
     skipped = asyncio.Event()
 
@@ -58,7 +58,7 @@ async def save_before_leaving(
         await cancelled(skipping)
 
 
-async def _others_keep_it(api: ControlPlane, shell: str, session: str) -> bool:
+async def others_keep_it(api: ControlPlane, shell: str, session: str) -> bool:
     """Whether shells other than this one are open in the session. Where that is unknown, it may be the last."""
     try:
         view = await asyncio.to_thread(api.get_session, session)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -18,24 +20,26 @@ class OfferService(Protocol):
 
 
 class ListPrice:
-    """Made within a running event loop; asks at once."""
+    """Made within a running event loop; asks at once, on a thread that nobody waits for at the end."""
 
     def __init__(self, api: OfferService) -> None:
-        self._call = asyncio.create_task(asyncio.to_thread(api.list_offers))
+        self._api = api
+        self._loop = asyncio.get_running_loop()
+        self._offers: asyncio.Future[list[Json]] = self._loop.create_future()
+        threading.Thread(target=self._ask, name="devboxgpu-prices", daemon=True).start()
 
     async def of(self, shell: Shell) -> Money | None:
         """None where the list does not say, or does not come soon."""
-        await asyncio.wait({self._call}, timeout=PATIENCE_S)
-        if not self._call.done() or self._call.cancelled():
-            return None
-        error = self._call.exception()
-        if isinstance(error, DevBoxGpuError):
-            return None
-        return listed_price(self._call.result(), shell)
+        await asyncio.wait({self._offers}, timeout=PATIENCE_S)
+        return listed_price(self._offers.result(), shell) if self._offers.done() else None
 
-    def forget(self) -> None:
-        """The list is not needed any more."""
-        self._call.cancel()
+    def _ask(self) -> None:
+        try:
+            offers = self._api.list_offers()
+        except DevBoxGpuError:
+            offers = []
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile: nobody needs the list
+            self._loop.call_soon_threadsafe(self._offers.set_result, offers)
 
 
 def listed_price(offers: Sequence[Json], shell: Shell) -> Money | None:

@@ -45,14 +45,14 @@ class SessionKeys:
             unknown = isinstance(error, UnreachableError) and error.may_have_taken_hold
             said = "whether it was extended is unknown (Enter ~i tells)" if unknown else "not extended"
             return [f"{said}: {line}" for line in error.lines()[:1]]
-        return [f"extended: {_stop(extended, datetime.now(UTC)) or 'when it stops now is not known'}"]
+        return [f"extended: {stop_line(extended, datetime.now(UTC)) or 'when it stops now is not known'}"]
 
 
 def info_lines(session: Json, shell: str, now: datetime) -> Iterator[str]:
     """The session as lines of at most four facts; a fact that is unknown is called so where its absence misleads."""
     yield _line(f"session {text_of(session, 'id') or 'without a name'}", text_of(session, "state"))
     yield _line(*_gpu(session))
-    yield _line(_idle(session, now), _stop(session, now) or "when it stops is not known")
+    yield _line(_idle(session, now), stop_line(session, now) or "when it stops is not known")
     others = [one for one in items_of(session, "shells") if text_of(one, "id") != shell and "closedAt" not in one]
     if others:
         yield f"{len(others)} other shell{'s' if len(others) > 1 else ''} in it: it goes on when this one is closed"
@@ -75,7 +75,7 @@ def _idle(session: Json, now: datetime) -> str | None:
     return f"idle for {duration(max(0.0, (now - last).total_seconds()))}" if last else None
 
 
-def _stop(session: Json, now: datetime) -> str | None:
+def stop_line(session: Json, now: datetime) -> str | None:
     """`stops at 22:05 (in 27 min): idle`, the time of day being that of the person's clock."""
     at, reason = instant_of(session, "stopsAt"), text_of(session, "stopReason")
     if at is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+import sys
+from collections.abc import Awaitable, Callable
 
 from devboxgpu.activity import Activity
 from devboxgpu.agent_link import AgentLink
@@ -13,9 +14,12 @@ from devboxgpu.agent_services import feed_activity, warn
 from devboxgpu.api import ControlPlane
 from devboxgpu.blocking_io import StandardInput, StandardOutput
 from devboxgpu.console import Console
+from devboxgpu.detaching import DetachedError
 from devboxgpu.errors import DevBoxGpuError, StoppedBySignalError
+from devboxgpu.escape_keys import Escape
 from devboxgpu.gate import Gate
 from devboxgpu.leaving import PATIENCE_S, SIGNALLED_PATIENCE_S, save_before_leaving
+from devboxgpu.log_program import LogProgram
 from devboxgpu.notices import Notices
 from devboxgpu.piped_session import PipedSession
 from devboxgpu.plain_remote import PlainTerminal
@@ -26,12 +30,15 @@ from devboxgpu.session_keys import key_actions
 from devboxgpu.skipped import Skipped
 from devboxgpu.stop import Forwarding, Signals, Stop, cancelled
 from devboxgpu.sync import Sync
-from devboxgpu.terminal_session import TerminalSession, nudge
+from devboxgpu.terminal_session import KeyActions, TerminalSession, nudge
 from devboxgpu.title import TerminalSigns
 from devboxgpu.way_in import WayIn
 from devboxgpu.wire import LeaseRenewal, Shell
 
 STDERR = 2
+WAITS_FOR_INPUT_S = 3.0
+WAITS_FOR_INPUT = "standard input is read to its end before the program is left to itself (< /dev/null for none) ..."
+HandOver = Callable[[], Awaitable[None]]
 
 
 class ShellUse:
@@ -49,7 +56,10 @@ class ShellUse:
         gate: Gate,
         signs: TerminalSigns,
         sync: Sync | None = None,
+        hand_over: HandOver | None = None,
     ) -> None:
+        """`hand_over`: sees to it that the shell is kept when the person leaves by `~d`."""
+        self._hand_over = hand_over
         self._gate, self._signs = gate, signs
         self._face: SessionFace | None = None
         self._api, self._way_in, self._shell = api, way_in, shell
@@ -137,7 +147,7 @@ class ShellUse:
             notices=self._notices,
             activity=self._activity,
             stop=self._stop,
-            actions=key_actions(self._api, session, self._shell),
+            actions=self._actions(remote, session),
             reconnection=reconnection,
             gate=self._gate,
         )
@@ -153,6 +163,44 @@ class ShellUse:
         finally:
             skipped.stop()
 
+    def _actions(self, remote: Remote, session: str) -> KeyActions:
+        actions = dict(key_actions(self._api, session, self._shell))
+        hand_over = self._hand_over
+        if hand_over is None or not isinstance(remote, AgentProgram):
+            return actions
+
+        async def detach() -> list[str]:
+            if self._sync is not None:
+                return [f"not detached: nobody would bring {self._sync.folder} back when the program ends"]
+            await hand_over()
+            remote.detach()
+            self._stop.request(DetachedError("detached"))
+            return []
+
+        return {**actions, Escape.DETACH: detach}
+
+    async def feed_and_go(self, remote: AgentProgram) -> int | None:
+        """For a program that is to go on by itself: gives it its whole input, unless that is a terminal, and lets go.
+
+        Its exit code where it could not be started, else None.
+        """
+        if not await remote.started():
+            async for data, _ in remote.output():
+                await self._stderr.write(data)
+            return await remote.exit_code()
+        if not sys.stdin.isatty():
+            loop = asyncio.get_running_loop()
+            telling = loop.call_later(WAITS_FOR_INPUT_S, self._notices.say, WAITS_FOR_INPUT)
+            try:
+                while data := await self._stdin.read():
+                    await remote.send(data)
+            finally:
+                telling.cancel()
+        await remote.end_input()
+        remote.detach()
+        await remote.detached()
+        return None
+
     async def _on_pipes(self, remote: Remote) -> int:
         reconnection = Reconnection(self._notices)
         self._way_in.watch(remote, reconnection)
@@ -166,7 +214,7 @@ class ShellUse:
     async def _beside(self, remote: Remote) -> None:
         """What the agent tells while the program runs, and what the terminal shows of the session."""
         works: list[Awaitable[object]] = [self._face.keep()] if self._face is not None else []
-        if self._way_in.link is not None and isinstance(remote, AgentProgram):
+        if self._way_in.link is not None and isinstance(remote, AgentProgram | LogProgram):
             works += [feed_activity(self._way_in.link, self._activity), remote.messages()]
         await asyncio.gather(*works)
 

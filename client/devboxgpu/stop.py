@@ -98,10 +98,6 @@ class Signals:
         self._stop.request(StoppedBySignalError(number))
 
 
-HANGUP = 1
-"""Its number wherever there is that signal; Windows has none."""
-
-
 class Forwarding:
     """Gives signals to a remote command, until there are so many that they are taken to be meant for this command."""
 

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from devboxgpu import __version__
 from devboxgpu.config_keys import origin_fault
 from devboxgpu.errors import ConfigurationError, UnreachableError
+from devboxgpu.proxies import proxy_for
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 NEVER_RECEIVED = (ConnectionRefusedError, socket.gaierror)
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
+HTTPS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +179,11 @@ class Transport:
         return self._connect(), False
 
     def _connect(self) -> http.client.HTTPConnection:
-        if self._secure:
+        if not self._secure:  # only this machine is called so
+            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        proxy = proxy_for(self._host)
+        if proxy is None:
             return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s)
-        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        connection = http.client.HTTPSConnection(proxy.host, proxy.port, timeout=self._timeout_s)
+        connection.set_tunnel(self._host, self._port or HTTPS_PORT, headers=dict(proxy.headers))
+        return connection

@@ -11,12 +11,17 @@ from devboxgpu.agent_program import AgentProgram, program_request
 from devboxgpu.attachment import Attachment, as_it_is, with_script
 from devboxgpu.connector import Connector
 from devboxgpu.console import Size
+from devboxgpu.detaching import NotDetachedError
+from devboxgpu.errors import ConnectionLostError
 from devboxgpu.plain_remote import PlainPipes, PlainTerminal
 from devboxgpu.progress import Progress
 from devboxgpu.reconnection import Reconnection
 from devboxgpu.remote import Remote
 from devboxgpu.remote_command import LOGIN_SHELL, READ_ONE_LINE, SCRIPT_SHELL, piped_script, terminal_script
 from devboxgpu.sync import Sync, SyncError
+
+REPLAY = 256 * 1024
+"""Bytes of past output that are shown to who comes back; the newest screen of a program needs far less."""
 
 
 class WayIn:
@@ -31,7 +36,10 @@ class WayIn:
         on_terminal: bool,
         size: Callable[[], Size],
         sync: Sync | None = None,
+        detached: bool = False,
     ) -> None:
+        """`detached`: the program is to go on by itself as soon as it has its input."""
+        self._detached = detached
         self._connector, self._shell, self._arguments = connector, shell, arguments
         self.on_terminal, self._size, self._sync = on_terminal, size, sync
         self.link: AgentLink | None = None
@@ -51,13 +59,34 @@ class WayIn:
             self.without_agent = str(error)
             if self._sync is not None:
                 raise SyncError(f"--sync needs the agent, and this container cannot have it: {error}") from None
+            if self._detached:
+                raise NotDetachedError(
+                    f"only the agent lets a program go on, and this container has none: {error}"
+                ) from None
             return await self._plain()
         arguments = self._arguments or (None if self.on_terminal else SCRIPT_SHELL)
         request = program_request(self._shell, arguments, terminal=self.on_terminal, size=self._size())
+        if self._detached:
+            request |= {"detached": True, "lossy": True}
         if self._sync is not None:
             await self._take_along(self._sync, self.link, progress)
             request["directory"] = self._sync.directory
         return AgentProgram(self.link, await self.link.open(request))
+
+    async def come_back(self) -> Remote:
+        """Looks on at the program that runs on a terminal already. Raises as Connector.attach does."""
+        link = await self.join()
+        size = self._size()
+        request = {"what": "program", "program": self._shell, "attach": True, "replay": REPLAY}
+        return AgentProgram(link, await link.open({**request, "columns": size.columns, "rows": size.rows}))
+
+    async def join(self) -> AgentLink:
+        """Only the link. Raises as Connector.attach does, ConnectionLostError where there is no agent any more."""
+        try:
+            self.link = await self._connector.link()
+        except NoAgentError as error:
+            raise ConnectionLostError(f"the container's agent cannot be reached: {error}") from None
+        return self.link
 
     async def _take_along(self, sync: Sync, link: AgentLink, progress: Progress) -> None:
         progress.enter("Syncing", sync.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import pty
@@ -16,6 +17,8 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from devboxgpu.agent import handshake
 from devboxgpu.agent.channels import LARGEST_DATA, Channel, Channels, Handler
@@ -64,6 +67,10 @@ class Place:
         for front in self.fronts:
             front.kill()
             front.wait()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("HOME") == str(self.home):
+                    process.kill()
 
 
 class Talk(Handler):

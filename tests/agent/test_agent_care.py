@@ -84,8 +84,11 @@ def test_busy_processes_are_named_and_quiet_ones_are_not(connect: Connect) -> No
     assert {program["program"] for program in facts["programs"]} == {"quiet", "busy"}
 
 
-def test_what_others_do_on_the_same_machine_is_not_the_containers(connect: Connect, place: Place) -> None:
-    """In the local cloud a replica sees the whole machine's processes."""
+def test_what_others_do_on_the_same_machine_is_not_the_containers(
+    connect: Connect, place: Place, sleeper: subprocess.Popen[bytes]
+) -> None:
+    """In the local cloud a replica sees the whole machine's processes, and its main one is not the first of them."""
+    write_main_pid(place, sleeper.pid)
     place.environment["CONTAINER_APP_REPLICA_NAME"] = "replica-of-a-test"
     outside = subprocess.Popen(["sh", "-c", "while :; do :; done"])
     try:

@@ -12,7 +12,8 @@ from devboxgpu.agent.channels import Channel, Channels, Handler
 from devboxgpu.agent.frames import DATA, Frame, ProtocolError
 from devboxgpu.agent.handshake import Base64Lines, HandshakeError
 from devboxgpu.agent.link import ACK_AFTER, Link, LinkLostError
-from devboxgpu.agent.output import SEGMENTS, Kept, Ring, Spool
+from devboxgpu.agent.output import Kept, Ring
+from devboxgpu.agent.spool import SEGMENTS, Spool
 
 HERE, THERE = 0, 1
 SIZES = st.one_of(st.integers(0, 300), st.sampled_from([ACK_AFTER - 9, ACK_AFTER + 1, 300_000]))
@@ -198,7 +199,7 @@ def test_a_spool_leaves_nothing_behind_and_is_bounded(tmp_path: object) -> None:
     for _ in range(100):
         spool.append(bytes(500), is_error=False)
 
-    assert len(spool._segments) == SEGMENTS
+    assert len(spool.segments) == SEGMENTS
     assert spool.take_skipped() > 30_000
     spool.close()
 

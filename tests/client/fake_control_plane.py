@@ -298,7 +298,11 @@ class FakeControlPlane:
     def _renew(self) -> Answer:
         assert self.shell is not None
         if self.shell["state"] in {"Stopping", "Ended"}:
-            why = {"code": "Stopped", "message": "it was stopped", "target": self.shell["endReason"]}
+            why = {
+                "code": "Stopped",
+                "message": "it was stopped",
+                "target": self.shell.get("endReason", "ShellsClosed"),
+            }
             return error(409, "ShellEnded", "the session of this shell was stopped", details=[why])
         return 200, {"renewAfterSeconds": self.renew_after_s, "warnings": self.warnings}, {}
 
@@ -349,7 +353,8 @@ def _handler(plane: FakeControlPlane) -> type[BaseHTTPRequestHandler]:
             for name, value in {**extra, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(data)
+            with contextlib.suppress(ConnectionError):  # the command need not wait for every answer
+                self.wfile.write(data)
 
         do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from conftest import Terminal
@@ -18,9 +19,12 @@ from hypothesis import strategies as st
 from devboxgpu.config_values import Value, Values
 from devboxgpu.doctor.findings import Finding, Look, Report, Status, failed, look_at_all, ok
 from devboxgpu.doctor.here import configuration_of, judged_terminal, proxies
+from devboxgpu.doctor.installed import judged
 from devboxgpu.doctor.masks import masked
 from devboxgpu.doctor.report import lines, paste_block, summary
 from devboxgpu.doctor.there import clock_of, health_of, name_of, project_of, version_of
+from devboxgpu.install.manifest import Record
+from devboxgpu.install.steps import Part
 from devboxgpu.transport import Response
 
 IN_ADDRESS = ":".join(["maria", "hunter2hunter2"])
@@ -237,9 +241,39 @@ def test_values_are_told_with_their_origin_and_without_credentials() -> None:
     )
 
 
-def test_a_proxy_that_is_not_used_for_the_api_is_a_warning() -> None:
-    assert proxies({"https_proxy": "http://proxy:3128"}).status is Status.WARNING
+def test_a_proxy_that_cannot_be_used_is_a_warning() -> None:
+    assert proxies({"https_proxy": "socks5://proxy:1080"}).status is Status.WARNING
+    assert proxies({"https_proxy": "http://proxy:3128"}).status is Status.OK
     assert proxies({"NO_PROXY": "localhost"}).status is Status.OK
+
+
+def test_what_was_installed_and_is_gone_is_told(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    records = [
+        Record(part=Part.COMPLETION, kind="file", path=tmp_path / "there"),
+        Record(part=Part.TERMINAL, kind="file", path=tmp_path / "gone"),
+    ]
+
+    found = judged(records, records[1:])
+
+    assert judged([], []).said.startswith("no profiles and no completion")
+    assert judged(records[:1], []).said == "Shell completion"
+    assert (found.status, found.said) == (
+        Status.WARNING,
+        f"Shell completion, Windows Terminal; gone: {tmp_path / 'gone'}",
+    )
+
+
+def test_an_installation_is_found(terminal: Terminal) -> None:
+    environment = {"SHELL": "/bin/bash", "XDG_DATA_HOME": str(terminal.cwd / "data")}
+    (terminal.cwd / ".bashrc").touch()
+    assert terminal.run("install", "--only", "completion", "--yes", **environment).returncode == 0
+    assert found_by(terminal, **environment)[1]["installed"]["said"] == "Shell completion"
+
+    for file in (terminal.cwd / "data").rglob("completion/*"):
+        file.unlink()
+
+    assert found_by(terminal, **environment)[1]["installed"]["status"] == "warning"
 
 
 def test_a_terminal_that_shows_ascii_alone_is_a_warning() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import termios
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pexpect
 import pytest
@@ -315,13 +316,17 @@ def test_a_command_goes_on_through_a_drop_and_is_not_run_twice(terminal: Termina
 def test_the_keys_tell_of_the_session_and_extend_it(terminal: Terminal) -> None:
     screen = opened(terminal)
 
-    screen.send("\r~i")
-    screen.expect_exact("devboxgpu: session s-fake · T4 · westus3 · est. 1.56 USD/h".encode())
     assert terminal.plane.shell is not None
-    terminal.plane.shell["stopsAt"] = "2026-11-21T23:00:00Z"
-    terminal.plane.sessions = [{**terminal.plane.shell, "id": "s-fake"}]
+    stops_at = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
+    terminal.plane.sessions = [{**terminal.plane.shell, "id": "s-fake", "stopsAt": stops_at, "stopReason": "Idle"}]
+
+    screen.send("\r~i")
+    screen.expect_exact("devboxgpu: session s-fake · Running".encode())
+    screen.expect_exact("devboxgpu: T4 in westus3 · cost unknown · 1.56 USD/h".encode())
+    screen.expect_exact("(in 20 min): idle")
     screen.send("\r~e")
-    screen.expect_exact("devboxgpu: session s-fake stops at 2026-11-21T23:30:00Z")
+    screen.expect_exact("devboxgpu: extended: stops at ")
+    screen.expect_exact("(in 1 h 19 min): idle")
     screen.sendline("exit")
 
     assert exit_code(screen) == 0

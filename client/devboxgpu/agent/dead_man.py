@@ -13,7 +13,7 @@ from .services import Agent
 
 HEARD = "heard"
 HOOK_LIMIT_S = 60.0
-KILL_AFTER_S = 10.0
+KILL_AFTER_S = 40.0
 LOOK_EVERY_S = 30.0
 UNTIL_TOLD_S = 4.0
 """As if this were the silence, while no client has said one."""

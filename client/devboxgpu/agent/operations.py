@@ -9,6 +9,7 @@ from .channels import Channel, Handler
 from .files import Get, List, Make, Put, Sum
 from .forward import Forward
 from .hook import run_hook
+from .log import tell_log
 from .programs import open_program
 from .services import Agent, Factory, Request, RequestError
 from .status import tell_status
@@ -19,6 +20,7 @@ OPERATIONS: dict[str, Factory] = {
     "status": tell_status,
     "warn": warn,
     "hook": run_hook,
+    "log": tell_log,
     "forward": Forward,
     "get": Get,
     "put": Put,

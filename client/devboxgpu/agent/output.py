@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import struct
-from collections import deque
 from typing import NamedTuple
 
 TERMINAL_KEEPS = 2 * 1024 * 1024
-SPOOL_KEEPS = 64 * 1024 * 1024
-SEGMENTS = 8
-_RECORD = struct.Struct("!?I")
 
 
 class Piece(NamedTuple):
@@ -36,8 +30,30 @@ class Kept:
         """How many bytes were let go since the last call."""
         raise NotImplementedError
 
+    def reader(self, offset: int) -> Reader:
+        """Another look at it, from that offset in all output of the program; the looker-on's place stays."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Nothing is kept any more."""
+
+
+class Reader:
+    """Reads what is kept without taking anything over; there may be several."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        """Of the next byte that `take` gives, if it is still kept then."""
+        self.skipped = 0
+        """How many bytes were let go before they were read."""
+
+    def take(self, most: int) -> Piece | None:
+        """What comes next, at most so much; None at the end."""
+        raise NotImplementedError
+
+    def _come_to(self, offset: int) -> None:
+        self.skipped += max(0, offset - self.offset)
+        self.offset = max(offset, self.offset)
 
 
 class Ring(Kept):
@@ -48,6 +64,8 @@ class Ring(Kept):
         self._bytes = bytearray()
         self._at = 0
         self._skipped = 0
+        self.begins = 0
+        """The offset of the oldest byte that is kept."""
 
     @property
     def waiting(self) -> int:
@@ -59,6 +77,7 @@ class Ring(Kept):
         too_many = len(self._bytes) - self._keeps
         if too_many > self._keeps // 2:  # not for every byte: letting go moves what stays
             del self._bytes[:too_many]
+            self.begins += too_many
             self._skipped += max(0, too_many - self._at)
             self._at = max(0, self._at - too_many)
 
@@ -77,113 +96,26 @@ class Ring(Kept):
         skipped, self._skipped = self._skipped, 0
         return skipped
 
+    def since(self, offset: int, most: int) -> bytes:
+        """What is kept from an offset that is not before `begins`."""
+        return bytes(self._bytes[offset - self.begins : offset - self.begins + most])
+
+    def reader(self, offset: int) -> Reader:
+        return RingReader(self, offset)
+
     def close(self) -> None:
+        self.begins += len(self._bytes)
         self._bytes = bytearray()
         self._at = 0
 
 
-class _Segment:
-    """One file of a spool: records of output, and how many bytes of output they are."""
-
-    def __init__(self, path: str) -> None:
-        self.file = open(path, "w+b", buffering=0)  # noqa: SIM115 - it lives as long as the segment
-        os.unlink(path)  # the descriptor keeps it, and nothing of it stays when the agent is gone
-        self.size = 0
-        self.output = 0
-
-
-class Spool(Kept):
-    """In a few files without a name, of which the oldest is let go; for piped output that nobody takes."""
-
-    def __init__(self, directory: str, name: str, keeps: int = SPOOL_KEEPS) -> None:
-        self._path = os.path.join(directory, f"spool-{os.getpid()}-{name}")
-        self._segment_size = keeps // SEGMENTS
-        self._segments: deque[_Segment] = deque()
-        self._segment = 0  # the looker-on's: which one, where in it, and how much output it had before that place
-        self._at = 0
-        self._seen = 0
-        self._rest = Piece(b"", is_error=False)
-        self._skipped = 0
-
-    def append(self, data: bytes, *, is_error: bool) -> None:
-        record = _RECORD.pack(is_error, len(data)) + data
-        try:
-            segment = self._segment_to_write()
-            is_whole = os.pwrite(segment.file.fileno(), record, segment.size) == len(record)
-        except OSError:
-            is_whole = False
-        if not is_whole:  # the disk is full: this output is let go, and the looker-on is told
-            self._skipped += len(data)
-            return
-        segment.size += len(record)
-        segment.output += len(data)
-
-    def rewind(self, count: int) -> None:
-        """To the beginning of a record: up to 64 KiB more than was asked for."""
-        self._rest, self._skipped = Piece(b"", is_error=False), 0
-        to_pass = max(0, sum(segment.output for segment in self._segments) - count)
-        self._segment = self._at = self._seen = 0
-        while self._segment < len(self._segments) - 1 and self._segments[self._segment].output <= to_pass:
-            to_pass -= self._segments[self._segment].output
-            self._segment += 1
-        while self._segment < len(self._segments) and (header := self._header()) and header[1] <= to_pass:
-            self._at += _RECORD.size + header[1]
-            self._seen += header[1]
-            to_pass -= header[1]
+class RingReader(Reader):
+    def __init__(self, ring: Ring, offset: int) -> None:
+        super().__init__(offset)
+        self._ring = ring
 
     def take(self, most: int) -> Piece | None:
-        if not self._rest.data:
-            record = self._next_record()
-            if record is None:
-                return None
-            self._rest = record
-        data, self._rest = self._rest.data[:most], self._rest._replace(data=self._rest.data[most:])
-        return Piece(data, self._rest.is_error)
-
-    def take_skipped(self) -> int:
-        if self._rest.data:
-            return 0  # it comes before the gap
-        skipped, self._skipped = self._skipped, 0
-        return skipped
-
-    def close(self) -> None:
-        for segment in self._segments:
-            segment.file.close()
-        self._segments.clear()
-        self._segment = self._at = self._seen = 0
-
-    def _segment_to_write(self) -> _Segment:
-        if not self._segments or self._segments[-1].size >= self._segment_size:
-            self._segments.append(_Segment(self._path))
-            if len(self._segments) > SEGMENTS:
-                self._let_go()
-        return self._segments[-1]
-
-    def _header(self) -> tuple[bool, int] | None:
-        segment = self._segments[self._segment]
-        if self._at >= segment.size:
-            return None
-        is_error, length = _RECORD.unpack(os.pread(segment.file.fileno(), _RECORD.size, self._at))
-        return bool(is_error), int(length)
-
-    def _next_record(self) -> Piece | None:
-        while self._segment < len(self._segments):
-            header = self._header()
-            if header is not None:
-                data = os.pread(self._segments[self._segment].file.fileno(), header[1], self._at + _RECORD.size)
-                self._at += _RECORD.size + len(data)
-                self._seen += len(data)
-                return Piece(data, header[0])
-            if self._segment == len(self._segments) - 1:
-                return None
-            self._segment, self._at, self._seen = self._segment + 1, 0, 0
-        return None
-
-    def _let_go(self) -> None:
-        oldest = self._segments.popleft()
-        oldest.file.close()
-        if self._segment > 0:
-            self._segment -= 1
-        else:
-            self._skipped += oldest.output - self._seen
-            self._at = self._seen = 0
+        self._come_to(self._ring.begins)
+        data = self._ring.since(self.offset, most)
+        self.offset += len(data)
+        return Piece(data, is_error=False) if data else None

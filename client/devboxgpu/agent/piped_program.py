@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .inlet import Inlet
-from .output import Spool
 from .program import Program
 from .spawn import OnPipes
+from .spool import Spool
 
 if TYPE_CHECKING:
     from .programs import Programs
@@ -26,6 +26,7 @@ class PipedProgram(Program):
         inlet = Inlet(programs.agent.loop, started.stdin, is_pipe=True)
         super().__init__(programs, id_, started.pid, inlet, None)
         self._is_lossy = False
+        self._given_away = 0  # bytes of output of which nothing is kept
         self._sources = {started.stdout: False, started.stderr: True}  # whether it is error output
         self._left: dict[int, int] = {}  # when it has ended: how much of its output is still to be read
         self.be_lossy(lossy=lossy)
@@ -33,7 +34,7 @@ class PipedProgram(Program):
     def be_lossy(self, *, lossy: bool) -> None:
         self._is_lossy = lossy
         if lossy and self.kept is None:
-            self.kept = Spool(self.programs.agent.directory, self.id)
+            self.kept = Spool(self.programs.agent.directory, self.id, begins=self._given_away)
         self._listen()
 
     def pump(self) -> None:
@@ -89,6 +90,7 @@ class PipedProgram(Program):
             self.kept.append(data, is_error=is_error)
             self.pump()
         elif self.viewer is not None:
+            self._given_away += len(data)
             self.viewer.channel.send(data, is_error=is_error)
             if not self.viewer.channel.credit:
                 self._listen()

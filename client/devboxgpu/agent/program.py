@@ -12,6 +12,7 @@ from .inlet import Inlet
 from .output import Kept
 
 if TYPE_CHECKING:
+    from .log import LogView
     from .programs import Programs
 
 HANG_UP_S = 2.0
@@ -29,6 +30,8 @@ class Program:
         self.viewer: Viewer | None = None
         self.exit_code: int | None = None
         self.is_hung_up = False
+        self.is_forgotten = False
+        self.readers: set[LogView] = set()
         self.loop.on_exit(pid, self._has_ended)
 
     def look_on(self, viewer: Viewer) -> None:
@@ -40,6 +43,8 @@ class Program:
 
     def pump(self) -> None:
         """Sends what is kept and not yet sent, as far as there is credit, and at the very end the exit code."""
+        for reader in tuple(self.readers):
+            reader.writable()
         if self.viewer is None:
             return
         channel = self.viewer.channel
@@ -55,6 +60,16 @@ class Program:
             channel.close({"exit": self.exit_code})
             self.viewer = None
             self.programs.forget(self)
+
+    def no_reader(self, reader: LogView) -> None:
+        """It has read enough."""
+        self.readers.discard(reader)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Keeps nothing any more when it is forgotten and nobody still reads."""
+        if self.is_forgotten and not self.readers and self.kept is not None:
+            self.kept.close()
 
     def has_sent_all(self) -> bool:
         """Nothing more will come; asked when it has ended and all that is kept has been sent."""
@@ -144,6 +159,37 @@ class Viewer(Handler):
 
     def _looks_on(self) -> bool:
         return self.program.viewer is self
+
+
+class Feeder(Viewer):
+    """Who has started a program that runs on its own: types into it, and sees nothing of it.
+
+    One that goes before its input has ended takes the program with it: half of an input would be taken for all of it.
+    """
+
+    def __init__(self, channel: Channel, program: Program) -> None:
+        super().__init__(channel, program)
+        self._has_ended = self._leaves = False
+
+    def eof(self) -> None:
+        self._has_ended = True
+        self.program.inlet.end()
+        self._leave_at_the_end()
+
+    def writable(self) -> None:
+        return
+
+    def message(self, message: dict[str, Any]) -> None:
+        self._leaves = self._leaves or message.get("detach") is True
+        self._leave_at_the_end()
+
+    def closed(self, result: dict[str, Any]) -> None:
+        if not self._has_ended:
+            self.program.hang_up()
+
+    def _leave_at_the_end(self) -> None:
+        if self._leaves and self._has_ended:
+            self.channel.close({"detached": True})
 
 
 def is_size(value: object) -> bool:

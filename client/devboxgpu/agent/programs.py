@@ -7,12 +7,13 @@ import pwd
 import re
 import shutil
 import time
+from collections import OrderedDict
 from typing import Any
 
 from . import spawn
 from .channels import Channel, Handler
 from .piped_program import PipedProgram
-from .program import Program, Viewer, is_size
+from .program import Feeder, Program, Viewer, is_size
 from .services import Agent, Request, RequestError, flag, text
 from .terminal_program import TerminalProgram
 
@@ -26,6 +27,8 @@ class Programs:
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
         self.by_id: dict[str, Program] = {}
+        self.told: OrderedDict[str, int] = OrderedDict()
+        """Exit codes of the newest programs whose result somebody has taken."""
         self.terminal_at = time.monotonic()
         """When a byte was last typed or printed in any program, or a file was copied."""
 
@@ -44,9 +47,12 @@ class Programs:
             self.forget(old)
 
     def forget(self, program: Program) -> None:
-        self.by_id.pop(program.id, None)
-        if program.kept is not None:
-            program.kept.close()
+        if self.by_id.pop(program.id, None) is not None and program.exit_code is not None:
+            self.told[program.id] = program.exit_code
+            while len(self.told) > MOST_ENDED:
+                self.told.popitem(last=False)
+        program.is_forgotten = True
+        program.let_go()
 
 
 def open_program(channel: Channel, request: Request, agent: Agent) -> Handler:
@@ -67,8 +73,12 @@ def open_program(channel: Channel, request: Request, agent: Agent) -> Handler:
         channel.send(f"devboxgpu: {error}\n".encode("utf-8", "replace"), is_error=True)
         channel.close({"exit": error.code})
         return Handler()
+    agent.programs.told.pop(id_, None)
     agent.programs.by_id[id_] = program
     channel.message({"started": program.pid})
+    if flag(request, "detached"):
+        program.be_lossy(lossy=True)
+        return Feeder(channel, program)
     program.viewer = Viewer(channel, program)
     program.pump()
     return program.viewer

@@ -61,7 +61,7 @@ def _facts_of(program: Program) -> dict[str, Any]:
         "program": program.id,
         "pid": program.pid,
         "terminal": program.is_terminal,
-        "watched": program.viewer is not None,
+        "watched": program.viewer is not None or bool(program.readers),
         "exit": program.exit_code,
     }
 

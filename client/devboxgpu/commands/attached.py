@@ -18,6 +18,7 @@ def run_attached(
     request: Mapping[str, object],
     arguments: Sequence[str],
     on_terminal: bool,
+    detach: bool = False,
     sync: str | None = None,
     sync_back: tuple[str, ...] = (),
 ) -> int:
@@ -25,7 +26,14 @@ def run_attached(
     if hasattr(sys.stderr, "reconfigure"):
         sys.stderr.reconfigure(errors="replace")
     folder = Sync(sync, Notices(), back=sync_back) if sync is not None else None
-    plan = ShellPlan(request=request, arguments=arguments, on_terminal=on_terminal, sync=folder)
+    plan = ShellPlan(
+        request=request,
+        arguments=arguments,
+        on_terminal=on_terminal,
+        endpoint=configuration.endpoint,
+        detach=detach,
+        sync=folder,
+    )
 
     async def live() -> int:
         return await ShellLife(configuration.control_plane(), plan).run()

@@ -20,6 +20,7 @@ def carry_out(
     endpoint: str | None,
     project: str | None,
     debug: bool,
+    detach: bool = False,
     sync: str | None,
     sync_back: tuple[str, ...],
     **wishes: Any,
@@ -29,6 +30,11 @@ def carry_out(
     request = session_request(**wishes)
     if sync_back and sync is None:
         raise click.UsageError("--sync-back says what of a folder comes back: name the folder with --sync")
+    if detach and sync is not None:
+        raise click.UsageError(
+            "--sync brings a folder back at the end, when nobody is there with --detach: take it along with "
+            "'devboxgpu cp', or have the program or ~/.devboxgpu/on-stop save what it makes"
+        )
     configuration = configured(endpoint=endpoint, project=project, debug=debug)
     request = configuration.with_wishes(request)
     if only_asks:
@@ -41,5 +47,11 @@ def carry_out(
     from devboxgpu.commands.attached import run_attached
 
     return run_attached(
-        configuration, request=request, arguments=arguments, on_terminal=on_terminal, sync=sync, sync_back=sync_back
+        configuration,
+        request=request,
+        arguments=arguments,
+        on_terminal=on_terminal,
+        detach=detach,
+        sync=sync,
+        sync_back=sync_back,
     )

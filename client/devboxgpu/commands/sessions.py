@@ -1,4 +1,4 @@
-"""`devboxgpu sessions list|show|why|extend|stop`."""
+"""`devboxgpu sessions list|show|why|logs|extend|stop`."""
 
 from __future__ import annotations
 
@@ -77,6 +77,36 @@ def explain_session(
         click.echo("\n".join(told(explained)))
     else:
         show(explained, output, query)
+
+
+@sessions.command("logs", short_help="What a session's program has printed.")
+@click.argument("session")
+@click.option("-f", "--follow", is_flag=True, help="Go on as it prints, until the program ends.")
+@click.option("--tail", "lines", metavar="N", type=click.IntRange(min=0), help="Only the last N lines.")
+@connection_options
+def show_logs(
+    *,
+    session: str,
+    follow: bool,
+    lines: int | None,
+    endpoint: str | None,
+    project: str | None,
+    debug: bool,
+) -> None:
+    """Show what the program of your session SESSION has printed: its output on standard output, its errors apart.
+
+    While the session lives its agent is asked; afterwards it is what was saved here of a program that was detached on
+    this machine. Exit code 3 where nothing is kept.
+    """
+    import asyncio
+
+    from devboxgpu.detached_store import DetachedStore
+    from devboxgpu.session_logs import show_log
+
+    configuration = configured(endpoint=endpoint, project=project, debug=debug)
+    api = configuration.control_plane()
+    work = show_log(api, configuration.endpoint, session, follows=follow, lines=lines, store=DetachedStore())
+    asyncio.run(work)
 
 
 @sessions.command("extend", short_help="Keep a session for longer.")

@@ -30,6 +30,7 @@ def looks_here(endpoint: str | None, project: str | None) -> list[Look]:
         Look(("configuration",), lambda report: _configuration(report, endpoint, project)),
         Look(("proxy",), lambda report: report(proxies(os.environ))),
         Look(("terminal",), lambda report: report(_terminal())),
+        Look(("installed",), lambda report: report(_installed())),
     ]
 
 
@@ -73,15 +74,21 @@ def configuration_of(values: Values, endpoint: str | None, project: str | None) 
 
 
 def proxies(environ: Mapping[str, str]) -> Finding:
-    """Names in either case count. The API is called directly; the websocket into a session uses them."""
+    """Names in either case count."""
     found = {name: text for name in PROXIES if (text := environ.get(name) or environ.get(name.lower()))}
-    if not found:
-        return ok("proxy", "none is set")
-    said = "; ".join(f"{name} = {without_credentials(text)}" for name, text in found.items())
-    if set(found) == {"NO_PROXY"}:
-        return ok("proxy", said)
-    do = "the control plane is called without a proxy: it must be reachable directly, see 'control plane'"
-    return warning("proxy", said, do)
+    said = "; ".join(f"{name} = {without_credentials(text)}" for name, text in found.items()) or "none is set"
+    address = found.get("HTTPS_PROXY", "")
+    if "://" in address and not address.startswith("http://"):
+        do = "HTTPS_PROXY must be like http://HOST:PORT, or the control plane's host be in NO_PROXY"
+        return warning("proxy", said, do)
+    return ok("proxy", said)
+
+
+def _installed() -> Finding:
+    from devboxgpu.doctor.installed import installed
+    from devboxgpu.install.this_machine import this_machine
+
+    return installed(this_machine())
 
 
 def _terminal() -> Finding:

@@ -73,7 +73,7 @@ def _how_to_reach(error: str) -> str:
         return "something in between opens TLS: put its certificate into a file and name that in SSL_CERT_FILE"
     if "refused" in error.lower():
         return "nothing listens there: check the endpoint; for the local cloud say 'devboxgpu local up'"
-    return "check the network, the VPN and the firewall; behind a proxy, the control plane must be reachable directly"
+    return "check the network, the VPN, the firewall, and the proxy where one is set"
 
 
 def health_of(status: int, health: Json | None, elapsed_s: float) -> Finding:
