@@ -67,6 +67,10 @@ class ExecServer:
                 self._transports.pop(transport, None)
         return socket
 
+    async def count(self, _request: web.Request) -> web.Response:
+        """Tell how many connections are open."""
+        return web.json_response({"open": len(self._transports)})
+
     async def cut(self, request: web.Request) -> web.Response:
         """Cut off every open connection without a word (`?app=`: of apps whose name begins so); tell how many."""
         meant = [it for it, app in self._transports.items() if app.startswith(request.query.get("app", ""))]

@@ -101,6 +101,10 @@ class RunningStack:
         """Cut every exec connection off without a word, and return how many there were."""
         return int(self._handle("DELETE", "_execs")["cut"])
 
+    def connections(self) -> int:
+        """Return how many exec connections are open."""
+        return int(self._handle("GET", "_execs")["open"])
+
     def replica_folder(self, session: str) -> Path:
         """Where a session's replica has its files: its home is `home` in it."""
         names = {path: path.read_text() for path in (self.state / "cloud").glob("**/replica")}

@@ -116,7 +116,7 @@ class Terminal:
         self._child.kill(number)
 
     def close_window(self) -> None:
-        """As a person does who closes the window: the other end of the pty goes away."""
+        """Tell the program what the system tells it when its terminal is closed."""
         self._child.kill(signal.SIGHUP)
 
     # eyes

@@ -13,7 +13,7 @@ import pytest
 from devboxgpu.configuration import load
 from devboxgpu.connector import Connector
 from tests.e2e.command_line import says_on
-from tests.e2e.waiting import until
+from tests.e2e.waiting import pause, until
 
 ANSWERS = """
 import sys
@@ -24,6 +24,7 @@ sys.exit(9)
 """
 QUESTIONS = [f"question {number} of 漢字 \x00\x7f\n".encode() for number in range(2)]
 ANSWERED = b"".join(question.upper() * 300 for question in QUESTIONS)
+TOKEN_S = 1
 MOST_FRAMES = 200
 ENOUGH = 3
 """How many conversations in a row must have passed uncut: some have a frame more than others."""
@@ -86,10 +87,11 @@ def test_a_connection_cut_at_each_frame_changes_nothing_of_a_conversation(line):
 
 
 def test_tokens_run_out_connections_idle_and_break_and_the_same_shell_goes_on(line):
-    line.stack.azure_faults(token_ttl=1, exec_idle_drop=2)
+    line.stack.azure_faults(token_ttl=TOKEN_S, exec_idle_drop=2)
     with line.shell_on_screen() as terminal:
         terminal.enter("mark=kept-$$")
-        for number in range(3):
+        for number in range(2):
+            pause(TOKEN_S + 0.1)
             assert line.stack.cut_connections() <= 1
             says_on(terminal, number)
         terminal.enter("seq -f 'row-%06g' 20000; echo $mark-$((6*7)); [ $mark = kept-$$ ] && echo sa''me")
@@ -107,7 +109,8 @@ def test_a_laptop_that_sleeps_longer_than_connections_last_wakes_in_the_same_she
     with line.shell_on_screen() as terminal:
         terminal.enter("mark=kept")
         says_on(terminal, 1)
-        until(lambda: asleep(line, terminal), "the connection to be dropped")
+        terminal.kill(signal.SIGSTOP)
+        until(lambda: line.stack.connections() == 0, "the connection to be dropped")
         terminal.enter("echo still-$mark")
         terminal.kill(signal.SIGCONT)
         terminal.expect("still-kept")
@@ -117,12 +120,6 @@ def test_a_laptop_that_sleeps_longer_than_connections_last_wakes_in_the_same_she
 
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def asleep(line, terminal) -> bool:
-    """Stop the command, and tell whether its connection has been dropped meanwhile."""
-    terminal.kill(signal.SIGSTOP)
-    return line.stack.cut_connections() == 0
 
 
 @pytest.mark.parametrize("busy", [False, True])
