@@ -21,6 +21,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -82,6 +83,7 @@ class FakeExec:
         finally:
             self.kill_processes()
             self.kill_agents()
+            self._kill_what_is_left()
             self._loop.call_soon_threadsafe(self._done.set)
             thread.join(10)
 
@@ -108,6 +110,13 @@ class FakeExec:
         for agent in self.agents():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(agent, signal.SIGKILL)
+
+    def _kill_what_is_left(self) -> None:
+        """Programs outlive their agent as long as they like; a container would end with all of them."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("TMPDIR") == str(self.temporary):
+                    process.kill()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
