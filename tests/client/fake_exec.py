@@ -84,6 +84,7 @@ class FakeExec:
             self.kill_processes()
             self.kill_agents()
             self._kill_what_is_left()
+            self.drop()  # who has not said goodbye is not waited for
             self._loop.call_soon_threadsafe(self._done.set)
             thread.join(10)
 
