@@ -6,7 +6,9 @@ PATHS := function_app.py api activities orchestrators shared client localcloud s
 APP ?= .
 PORT ?= 7071
 
-.PHONY: shell test env up down status check format lock clean bench host conformance fuzz openapi sbom
+CHECKS := style types types-win32 imports contracts secrets
+
+.PHONY: shell test env up down status check $(CHECKS:%=check-%) format lock clean bench host conformance fuzz openapi sbom reference
 
 shell: env
 	@$(RUN) -m localcloud up --quiet && $(RUN) -m localcloud shell
@@ -27,11 +29,25 @@ status: env
 	@$(RUN) -m localcloud status
 
 check: env
+	@$(MAKE) --no-print-directory -j 2 $(CHECKS:%=check-%)
+
+check-style:
 	@$(RUN) -m ruff format --check --quiet $(PATHS) || { echo "run 'make format'"; exit 1; }
 	@$(RUN) -m ruff check --quiet $(PATHS)
+
+check-types:
 	@$(RUN) -m mypy
+
+check-types-win32:
+	@$(RUN) -m mypy --platform win32 --cache-dir .mypy_cache/win32 --exclude '/agent/' client/devboxgpu
+
+check-imports:
 	@.venv/bin/lint-imports >/tmp/devboxgpu-imports.$$$$ 2>&1 || { cat /tmp/devboxgpu-imports.$$$$; exit 1; }; rm -f /tmp/devboxgpu-imports.$$$$
+
+check-contracts:
 	@$(RUN) -m scripts.contracts
+
+check-secrets:
 	@$(RUN) -m scripts.secrets_scan
 
 format: env
@@ -63,6 +79,10 @@ sbom: env
 # The API's document as a file, for clients that are generated.
 openapi: env
 	@$(RUN) -m scripts.openapi
+
+# The command's reference, docs/reference.md, from the command itself.
+reference: env
+	@$(RUN) -m scripts.reference
 
 clean:
 	@if [ -x $(RUN) ]; then $(RUN) -m localcloud down --quiet || true; fi

@@ -20,12 +20,13 @@ from activities.turn import (
     Turn,
     changed_shells,
     holding_pause_s,
+    soonest_decision_of,
     take_turn,
 )
 from shared.domain import names
 from shared.domain.events import EventType
-from shared.domain.lease import Deadline, planned_end
-from shared.domain.records import SessionRow, hold_facts
+from shared.domain.lease import if_quiet, planned_end
+from shared.domain.records import SessionRow, hold_facts, limits_of
 from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import ArmUnknown, Gone
 from shared.ports.sessions import SessionView
@@ -50,7 +51,8 @@ def _tend(turn: Turn) -> Move | LedgerMove:
             return missing_app(turn)
     except ArmUnknown:
         pass  # unknown is not gone: the session goes on, and is looked at again
-    move = turn.stay(holding_pause_s(turn, turn.end()), missing_since=None, **_late_price(turn))
+    pause_s = holding_pause_s(turn, soonest_decision_of(turn.session, turn.shells, turn.now))
+    move = turn.stay(pause_s, missing_since=None, **_late_price(turn))
     return told_to_shells(turn, within_budget(turn, _foretold(turn, move)))
 
 
@@ -64,23 +66,22 @@ def _late_price(turn: Turn) -> dict[str, Any]:
 
 def _foretold(turn: Turn, move: Move) -> Move:
     """Tell the world once of an idle stop that is near, and look again when the next one comes near."""
-    minutes, planned = turn.session.warn_minutes, _planned_stop(turn)
-    if not minutes or planned is None or planned.reason is not EndReason.IDLE:
+    if not turn.session.warn_minutes:
         return move
-    warn_at = planned.at - timedelta(minutes=max(minutes))
-    if turn.now < warn_at:
-        left_s = (warn_at - turn.now).total_seconds() + AFTER_DEADLINE_S
-        return replace(move, pause_s=min(move.pause_s, left_s))
+    facts = hold_facts(turn.session, [shell.row for shell in turn.shells], timedelta(0))
+    ahead = timedelta(minutes=max(turn.session.warn_minutes))
+    planned, if_all_is_quiet = planned_end(facts), planned_end(if_quiet(facts))
+    for stop in (planned, if_all_is_quiet):
+        if stop is not None and stop.reason is EndReason.IDLE and turn.now < stop.at - ahead:
+            left_s = (stop.at - ahead - turn.now).total_seconds() + AFTER_DEADLINE_S
+            move = replace(move, pause_s=min(move.pause_s, left_s))
+    if planned is None or planned.reason is not EndReason.IDLE or turn.now < planned.at - ahead:
+        return move
     warned_for = turn.session.warned_for
     if warned_for is not None and abs(planned.at - warned_for) < SAME_STOP:
         return move
     row = msgspec.structs.replace(move.session, warned_for=planned.at)
     return replace(move, session=row, event=EventType.SESSION_IDLE_WARNING)
-
-
-def _planned_stop(turn: Turn) -> Deadline | None:
-    """Return when the session stops although its leases go on being renewed."""
-    return planned_end(hold_facts(turn.session, [shell.row for shell in turn.shells], timedelta(0)))
 
 
 def _under_present_policy(turn: Turn) -> Turn:
@@ -97,6 +98,8 @@ def _under_present_policy(turn: Turn) -> Turn:
         session,
         idle_timeout_s=min(session.idle_timeout_s, settings.idle.timeout_minutes * 60),
         max_lifetime_s=min(session.max_lifetime_s, longest_s),
+        lease_grace_s=min(session.lease_grace_s, settings.idle.grace_minutes * 60),
+        gpu_busy_percent=max(session.gpu_busy_percent, settings.idle.gpu_busy_percent),
         warn_minutes=list(settings.idle.warn_minutes),
     )
     tightened = _told_to_end(tightened, stop_at)
@@ -131,14 +134,7 @@ def _told(turn: Turn, decided: Decided) -> Decided:
 
 
 def _announced(turn: Turn, session: SessionRow) -> tuple[Change, ...]:
-    limits = {
-        "idle_timeout_s": session.idle_timeout_s,
-        "max_lifetime_s": session.max_lifetime_s,
-        "warn_minutes": session.warn_minutes,
-        "extendable": session.extendable,
-        "ordered_stop_at": session.ordered_stop_at,
-        "ordered_stop_reason": session.ordered_stop_reason,
-    }
+    limits = limits_of(session)
     outdated = [
         shell for shell in turn.shells if any(getattr(shell.row, name) != value for name, value in limits.items())
     ]

@@ -9,7 +9,7 @@ from typing import Any
 from activities.authorising import within_budget
 from activities.falling_back import fail_here, move_on, next_for, present_place
 from activities.stopping import stop_for, stop_if_told
-from activities.turn import LedgerMove, Move, Turn, changed_shells, end_of, holding_pause_s, take_turn
+from activities.turn import LedgerMove, Move, Turn, changed_shells, holding_pause_s, soonest_decision_of, take_turn
 from shared.domain import names
 from shared.domain.events import EventType
 from shared.domain.pricing import SHAPES, GpuType, Rate
@@ -29,7 +29,7 @@ from shared.domain.provisioning import (
     says_no_capacity,
     seconds_to_next_look,
 )
-from shared.domain.records import SessionRow
+from shared.domain.records import SessionRow, limits_of
 from shared.domain.states import Phase, SessionState
 from shared.ports.clock import elapsed_s
 from shared.ports.container_apps import (
@@ -192,14 +192,7 @@ def _run(turn: Turn, seen: AppSeen) -> Move:
     move = turn.go(
         SessionState.RUNNING,
         EventType.SESSION_STARTED,
-        changes=changed_shells(
-            shells,
-            running_at=turn.now,
-            idle_timeout_s=session.idle_timeout_s,
-            max_lifetime_s=session.max_lifetime_s,
-            warn_minutes=session.warn_minutes,
-            extendable=session.extendable,
-        ),
+        changes=changed_shells(shells, running_at=turn.now, **limits_of(session)),
         running_at=turn.now,
         replica_started_at=session.replica_started_at or seen.replica_started_at or turn.now,
         phase=None,
@@ -207,7 +200,7 @@ def _run(turn: Turn, seen: AppSeen) -> Move:
         missing_since=None,
         **pinned_rate(rate),
     )
-    return replace(move, pause_s=holding_pause_s(turn, end_of(move.session, shells)))
+    return replace(move, pause_s=holding_pause_s(turn, soonest_decision_of(move.session, shells, turn.now)))
 
 
 def _again(turn: Turn, phase: Phase, seen: AppSeen) -> Move:

@@ -18,7 +18,7 @@ import msgspec
 from shared.domain.admission import Book
 from shared.domain.driving import Facts, Order
 from shared.domain.events import EventType
-from shared.domain.lease import Deadline, deadline
+from shared.domain.lease import Deadline, deadline, soonest_decision
 from shared.domain.ledger import Ledger
 from shared.domain.line import Waiter
 from shared.domain.measures import measures_of_move
@@ -112,9 +112,15 @@ def end_of(session: SessionRow, shells: list[Stored[ShellRow]]) -> Deadline:
     return deadline(hold_facts(session, [shell.row for shell in shells], grace))
 
 
-def holding_pause_s(turn: Turn, end: Deadline) -> float:
-    """Return for how long a running session may be left alone: until it is due, and no longer than the window."""
-    left = end.at - turn.now + timedelta(seconds=AFTER_DEADLINE_S)
+def soonest_decision_of(session: SessionRow, shells: list[Stored[ShellRow]], now: datetime) -> datetime:
+    """Return when a session with these shells may have to be stopped at the soonest, whatever they report."""
+    grace = timedelta(seconds=session.lease_grace_s)
+    return soonest_decision(hold_facts(session, [shell.row for shell in shells], grace), now)
+
+
+def holding_pause_s(turn: Turn, until: datetime) -> float:
+    """Return for how long a session may be left alone: until something may be due, and no longer than the window."""
+    left = until - turn.now + timedelta(seconds=AFTER_DEADLINE_S)
     return max(AFTER_DEADLINE_S, min(left, turn.world.settings.window).total_seconds())
 
 

@@ -29,7 +29,7 @@ def _wait(turn: Turn) -> Move | LedgerMove:
     if stored is not None and (refused := refusal_at_once(stored.row.held_settings, session.gpu_type)) is not None:
         disabled = refused.code is ErrorCode.GPU_DISABLED
         return _leave(turn, EndReason.PROJECT_DISABLED if disabled else EndReason.REFUSED, refused)
-    return turn.stay(holding_pause_s(turn, _next_reason(turn)))
+    return turn.stay(holding_pause_s(turn, _next_reason(turn).at))
 
 
 def _next_reason(turn: Turn) -> Deadline:

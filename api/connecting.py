@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from api.call import Call, Reply
 from api.leases import renew
 from api.shells import refuse_if_over, session_of, shell_or_404
-from api.wire import ConnectView
+from api.wire import ConnectShellRequest, ConnectView
 from shared.domain import names
+from shared.domain.activity import Report
 from shared.domain.errors import ErrorCode, Problem, Refused
 from shared.domain.events import EventType
 from shared.domain.records import SessionRow
@@ -14,6 +17,9 @@ from shared.domain.states import EndReason, SessionState
 from shared.ports.container_apps import NotYet
 from shared.ports.entitlement import EntitlementUnknown
 from shared.ports.outgoing import outbox
+
+CONTROL_PLANE_FIRST = timedelta(minutes=15)
+"""So long after a session's lease and grace its agent still waits: who decides over it is the control plane."""
 
 
 def connect_shell(call: Call) -> Reply:
@@ -29,14 +35,31 @@ def connect_shell(call: Call) -> Reply:
     _refuse_if_surely_no_member(call)
     if session.state is not SessionState.RUNNING:
         raise _not_ready(str(session.phase or session.state))
-    renew(call, active_seconds_ago=0.0)
+    renew(call, _report(call))
     way_in = call.world.apps.way_in(names.app_name(session.session))
     if isinstance(way_in, NotYet):
         raise _not_ready(way_in.why)
     told = outbox(EventType.SHELL_CONNECTED, session, call.actor, call.world.now(), {"shell": call.shell})
     call.world.sessions.commit(call.project, [told])
-    body = ConnectView(exec_url=way_in.exec_url, token=way_in.token, token_expires_at=way_in.expires_at)
+    body = ConnectView(
+        exec_url=way_in.exec_url,
+        token=way_in.token,
+        token_expires_at=way_in.expires_at,
+        silence_seconds=_silence_s(call, session),
+    )
     return Reply(status=200, body=body, headers={"Cache-Control": "no-store"})
+
+
+def _report(call: Call) -> Report:
+    """Return what connecting says of activity: a person's does count, a client's that connects by itself does not."""
+    asked = call.body(ConnectShellRequest)
+    if asked.active_seconds_ago is None:
+        return Report(active_seconds_ago=0.0, connects=True)
+    return Report(active_seconds_ago=asked.active_seconds_ago)
+
+
+def _silence_s(call: Call, session: SessionRow) -> float:
+    return call.world.settings.lease.total_seconds() + session.lease_grace_s + CONTROL_PLANE_FIRST.total_seconds()
 
 
 def _refuse_if_ending(session: SessionRow) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.call import Call, Reply
 from api.project_wire import DeadlineView, ExplanationView, ReasonView, RemedyView
 from api.sessions import session_or_404
-from api.views import planned_stop, try_views
+from api.views import activity_columns, planned_stop, try_views
 from shared.domain.explanation import explanation
 from shared.domain.states import SessionState
 
@@ -27,7 +27,7 @@ def explain_session(call: Call) -> Reply:
         stops_at=stop.at if stop else None,
         stop_reason=stop.reason if stop else None,
         deadlines=[DeadlineView(reason=end.reason, at=end.at) for end in found.deadlines],
-        last_activity_at=max((shell.last_activity_at for shell in shells), default=None),
+        **activity_columns(row, shells, now),
         tries=try_views(row),
     )
     return Reply(status=200, body=view)

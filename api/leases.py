@@ -11,8 +11,9 @@ from api.call import Call, Reply
 from api.shells import refuse_if_over, session_of, shell_or_404
 from api.views import planned_stop
 from api.wire import LeaseView, RenewLeaseRequest, WarningView
+from shared.domain.activity import Report, Rules, learned
 from shared.domain.admission import free_for
-from shared.domain.lease import Deadline, HoldFacts, activity_instant, planned_end
+from shared.domain.lease import Deadline, HoldFacts, planned_end
 from shared.domain.records import ShellRow, ordered_end
 from shared.domain.warnings import next_warning_at, warning_of
 from shared.ports.sessions import until_settled
@@ -21,7 +22,7 @@ SOONEST_RENEWAL_S = 1.0
 
 
 def renew_lease(call: Call) -> Reply:
-    shell = renew(call, active_seconds_ago=call.body(RenewLeaseRequest).active_seconds_ago)
+    shell = renew(call, call.body(RenewLeaseRequest).report())
     stop, now = _planned_stop(call, shell), call.world.now()
     body = LeaseView(
         lease_expires_at=shell.lease_expires_at,
@@ -42,22 +43,32 @@ def _renew_after_s(call: Call, shell: ShellRow, stop: Deadline | None, now: date
     return min(usual_s, max(SOONEST_RENEWAL_S, (warning_at - now).total_seconds()))
 
 
-def renew(call: Call, *, active_seconds_ago: float) -> ShellRow:
+def renew(call: Call, report: Report) -> ShellRow:
     """Renew the shell's lease with one guarded write; a stop that was decided first wins (I8)."""
     rows = call.world.sessions.shell_rows
 
     def attempt() -> ShellRow | None:
         stored = rows.last_written(call.project, call.user, call.shell) or shell_or_404(call)
         refuse_if_over(stored.row)
-        now: datetime = call.world.now()
-        row = msgspec.structs.replace(
-            stored.row,
-            lease_expires_at=now + call.world.settings.lease,
-            last_activity_at=activity_instant(active_seconds_ago, now, stored.row.last_activity_at),
-        )
+        row = _renewed(stored.row, report, call.world.now(), call.world.settings.lease)
         return row if rows.rewrite(stored, row) else None
 
     return until_settled(attempt)
+
+
+def _renewed(row: ShellRow, report: Report, now: datetime, lease: timedelta) -> ShellRow:
+    """Return the row after this report, judged by the rules that the row itself repeats."""
+    rules = Rules(gpu_busy_percent=row.gpu_busy_percent, waits=lease + timedelta(seconds=row.lease_grace_s))
+    known = learned(row.activity, report, now, rules, lapsed=row.lease_expires_at <= now)
+    return msgspec.structs.replace(
+        row,
+        lease_expires_at=now + lease,
+        last_activity_at=known.at,
+        active_signal=known.signal,
+        active_figure=known.figure,
+        busy_until=known.busy_until,
+        busy_signal=known.busy_signal,
+    )
 
 
 def _planned_stop(call: Call, shell: ShellRow) -> Deadline | None:

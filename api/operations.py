@@ -31,6 +31,7 @@ from api.replay_wire import ReplayReport, ReplayRequest
 from api.sweeps import SweepReport
 from api.usage_wire import ActivityList, ReconciliationView, UsageView, VerificationView
 from api.wire import (
+    ConnectShellRequest,
     ConnectView,
     DecisionView,
     ExtendSessionRequest,
@@ -99,7 +100,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="ConnectShell", method="POST", route=f"{_SHELL}/connect", who=Who.SELF, handler=connecting.connect_shell,
-        summary="Return a short-lived way into the shell's container.", answers={200: ConnectView},
+        summary="Return a short-lived way into the shell's container.", body=ConnectShellRequest,
+        answers={200: ConnectView},
     ),
     Operation(
         name="RenewLease", method="POST", route=f"{_SHELL}/renewLease", who=Who.SELF, handler=leases.renew_lease,

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from api.wire import Answer, PriceView, TryView
+from shared.domain.activity import Signal
 from shared.domain.pricing import GpuType
 from shared.domain.settings import GpuSettings, ShellSharing
 from shared.domain.states import EndReason, SessionState
@@ -68,6 +69,9 @@ class ExplanationView(Answer, frozen=True, kw_only=True):
     stop_reason: EndReason | None = None
     deadlines: list[DeadlineView] = msgspec.field(default_factory=list)
     last_activity_at: datetime | None = None
+    last_activity_signal: Signal | None = None
+    last_activity_figure: float | None = None
+    waits_for_client_until: datetime | None = None
     tries: list[TryView] = msgspec.field(default_factory=list)
 
 

@@ -15,7 +15,7 @@ from api.wire import OpenShellRequest
 from shared.domain.errors import ErrorCode, Refused
 from shared.domain.events import EventType
 from shared.domain.names import SessionId, opener_key, shell_key
-from shared.domain.records import OpenerRow, SessionRow, ShellRow
+from shared.domain.records import OpenerRow, SessionRow, ShellRow, limits_of
 from shared.domain.settings import GpuSettings, ShellSharing
 from shared.domain.states import SessionState
 from shared.ports.outgoing import outbox
@@ -122,14 +122,5 @@ def _in_company(present: Sequence[Stored[ShellRow]]) -> list[Change]:
 def _what_renewals_tell(session: SessionRow) -> dict[str, object]:
     told: dict[str, object] = {"in_company": True}
     if session.running_at is not None:
-        told |= {
-            "running_at": session.running_at,
-            "idle_timeout_s": session.idle_timeout_s,
-            "max_lifetime_s": session.max_lifetime_s,
-            "warn_minutes": session.warn_minutes,
-            "extendable": session.extendable,
-            "keep_until": session.keep_until,
-            "ordered_stop_at": session.ordered_stop_at,
-            "ordered_stop_reason": session.ordered_stop_reason,
-        }
+        told |= {"running_at": session.running_at, "keep_until": session.keep_until, **limits_of(session)}
     return told

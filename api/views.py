@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,7 @@ from shared.domain import names
 from shared.domain.admission import Book
 from shared.domain.billing import cost_so_far, currency_of, seconds_so_far
 from shared.domain.errors import Problem
+from shared.domain.explanation import last_activity, waits_for_client_until
 from shared.domain.lease import Deadline, planned_end
 from shared.domain.pricing import PriceSource, Rate
 from shared.domain.records import SessionRow, ShellRow, hold_facts
@@ -67,6 +69,17 @@ def planned_stop(row: SessionRow, shells: list[ShellRow]) -> Deadline | None:
     if row.state is not SessionState.RUNNING or not shells:
         return None
     return planned_end(hold_facts(row, shells, timedelta(seconds=row.lease_grace_s)))
+
+
+def activity_columns(row: SessionRow, shells: list[ShellRow], now: datetime) -> dict[str, Any]:
+    """Return what views say of a session's use: what counted last, and until when a silent client is waited for."""
+    last = last_activity(shells)
+    return {
+        "last_activity_at": last.at if last else None,
+        "last_activity_signal": last.signal if last else None,
+        "last_activity_figure": last.figure if last else None,
+        "waits_for_client_until": waits_for_client_until(row, shells, now),
+    }
 
 
 def try_views(row: SessionRow) -> list[TryView]:
@@ -140,7 +153,7 @@ def session_view(row: SessionRow, shells: list[ShellRow], now: datetime, book: B
         stop_note=row.stop_note,
         stops_at=stop.at if stop else None,
         stop_reason=stop.reason if stop else None,
-        last_activity_at=max((shell.last_activity_at for shell in shells), default=None),
+        **activity_columns(row, shells, now),
         shells=[
             ShellInSession(
                 id=shell.shell,

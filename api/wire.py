@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from shared.domain.activity import Report, Signal
 from shared.domain.pricing import GpuType
 from shared.domain.settings import Wire
 from shared.domain.states import EndReason, Phase, SessionState
@@ -20,6 +21,7 @@ LabelName = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=rf"
 Note = Annotated[str, msgspec.Meta(max_length=200, pattern=rf"^[^{STEERING}]*{END}")]
 RegionName = Annotated[str, msgspec.Meta(pattern=rf"^[a-z0-9]{{3,40}}{END}")]
 SessionIdText = Annotated[str, msgspec.Meta(pattern=rf"^[a-z2-7]{{26}}{END}")]
+SecondsAgo = Annotated[float, msgspec.Meta(ge=0, le=31_536_000)]
 ImageName = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
@@ -52,9 +54,30 @@ class OpenShellRequest(Wire, frozen=True, kw_only=True):
 
 
 class RenewLeaseRequest(Wire, frozen=True, kw_only=True):
-    """A sign of life: how long ago bytes last went through the terminal."""
+    """A sign of life: how long ago bytes last went through the terminal, and what is at work in the container.
 
-    active_seconds_ago: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 0.0
+    What is not known is left out: an absent figure is not a zero.
+    """
+
+    active_seconds_ago: SecondsAgo = 0.0
+    gpu_utilization_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+    busy_processes: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+
+    def report(self) -> Report:
+        return Report(
+            active_seconds_ago=self.active_seconds_ago,
+            gpu_percent=self.gpu_utilization_percent,
+            busy_processes=self.busy_processes,
+        )
+
+
+class ConnectShellRequest(Wire, frozen=True, kw_only=True):
+    """How long ago bytes last went through the terminal, of a client that connects again by itself.
+
+    Left out, a person connects, which is activity.
+    """
+
+    active_seconds_ago: SecondsAgo | None = None
 
 
 class StopSessionRequest(Wire, frozen=True, kw_only=True):
@@ -170,6 +193,9 @@ class SessionView(Answer, frozen=True, kw_only=True):
     stops_at: datetime | None = None
     stop_reason: EndReason | None = None
     last_activity_at: datetime | None = None
+    last_activity_signal: Signal | None = None
+    last_activity_figure: float | None = None
+    waits_for_client_until: datetime | None = None
     shells: list[ShellInSession] = []
     price: PriceView | None = None
     cost: CostView | None = None
@@ -219,11 +245,16 @@ class DecisionView(Answer, frozen=True, kw_only=True):
 
 
 class ConnectView(Answer, frozen=True, kw_only=True):
-    """The way into the container. For the shell's owner alone, in memory alone."""
+    """The way into the container. For the shell's owner alone, in memory alone.
+
+    `silenceSeconds`: after how long without anybody heard the container's agent may end it by itself; the control
+    plane acts before.
+    """
 
     exec_url: str
     token: str
     token_expires_at: datetime
+    silence_seconds: float | None = None
 
 
 class WarningView(Answer, frozen=True, kw_only=True):

@@ -7,7 +7,18 @@ import importlib
 import sys
 from pathlib import Path
 
-SUPPORT = {"__init__", "__main__", "counted_tables", "ledger_history", "long_line", "people", "table"}
+SUPPORT = {
+    "__init__",
+    "__main__",
+    "counted_tables",
+    "dropped_links",
+    "ledger_history",
+    "long_line",
+    "many_shells",
+    "people",
+    "shell_probe",
+    "table",
+}
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from devboxgpu.activity import ActivityReport
 from devboxgpu.calls import Calls, object_in, segment
 from devboxgpu.errors import RefusedError
 from devboxgpu.tokens import TokenSource
@@ -67,17 +68,23 @@ class ControlPlane:
     def get_shell(self, shell: str, *, patience_s: float = 10) -> Shell:
         return Shell.read(object_in(self._calls.call("GET", self._shell_path(shell), patience_s=patience_s)))
 
+    def list_shells(self) -> list[Json]:
+        """The caller's shells, newest first."""
+        return self._calls.pages(f"{self._project_path()}/users/me/shells", {})
+
     def close_shell(self, shell: str) -> Shell | None:
         """Ends the shell; None when the service no longer knows it. A second call does no harm."""
         data = self._calls.call("DELETE", self._shell_path(shell), patience_s=10).json()
         return Shell.read(data) if isinstance(data, dict) and "id" in data else None
 
-    def connect_shell(self, shell: str) -> ExecAccess:
-        return ExecAccess.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/connect")))
+    def connect_shell(self, shell: str, *, active_seconds_ago: int | None = None) -> ExecAccess:
+        """A way in. `active_seconds_ago`: where the client connects again by itself, which is no activity."""
+        body = None if active_seconds_ago is None else {"activeSecondsAgo": active_seconds_ago}
+        return ExecAccess.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/connect", body)))
 
-    def renew_lease(self, shell: str, *, active_seconds_ago: int) -> LeaseRenewal:
-        body = {"activeSecondsAgo": active_seconds_ago}
-        return LeaseRenewal.read(object_in(self._calls.call("POST", self._shell_path(shell) + "/renewLease", body)))
+    def renew_lease(self, shell: str, report: ActivityReport) -> LeaseRenewal:
+        response = self._calls.call("POST", self._shell_path(shell) + "/renewLease", report.body())
+        return LeaseRenewal.read(object_in(response), answered_at=response.answered_at())
 
     def get_operation(self, operation: str) -> Polled:
         path = f"{self._project_path()}/operations/{segment(operation)}"

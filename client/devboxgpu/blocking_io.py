@@ -6,12 +6,13 @@ The threads are daemons: a read that never returns must not keep the process, an
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
+
+from devboxgpu.console import Output
 
 Result = TypeVar("Result")
 
@@ -67,14 +68,9 @@ class StandardInput:
 
 class StandardOutput:
     def __init__(self, descriptor: int = 1) -> None:
-        self._descriptor = descriptor
+        self._output = Output(descriptor)
         self._thread: _OneThread[None] = _OneThread("devboxgpu-stdout")
 
     async def write(self, data: bytes) -> None:
         """Writes all of it, unchanged; raises BrokenPipeError when nobody reads any more."""
-        await self._thread.call(lambda: self._write_all(data))
-
-    def _write_all(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        await self._thread.call(lambda: self._output.write(data))

@@ -25,6 +25,8 @@ def _state(session: Json) -> str:
         case "Waiting":
             position = count_of(session, "queuePosition")
             more = f"{ordinal(position)} in line" if position else None
+        case "Running":
+            more = "no client heard" if instant_of(session, "waitsForClientUntil") else None
         case _:
             more = text_of(session, "endReason")
     return f"{state} ({more})" if more else state

@@ -1,26 +1,26 @@
-"""Where the control plane is, which project, who asks.
+"""Where the control plane is, which project, who asks, and what is asked for where nothing is said.
 
-Flags come first, then the environment, then the local cloud, then the user's file.
+Flags come first, then the environment, the project file, the local cloud, the user's file, the machine's.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from devboxgpu.api import ControlPlane
+from devboxgpu.config_files import Places, places, user_config_file
+from devboxgpu.config_keys import KEYS
+from devboxgpu.config_values import Values, values_of
 from devboxgpu.errors import ConfigurationError
 from devboxgpu.tokens import FixedToken, LocalIdentityToken, TokenSource
 from devboxgpu.transport import Transport
-from devboxgpu.wire import text_of
 
 LOCAL_USER = "alice"
-LOCAL_PROJECT = "demo"
-KNOWN_KEYS = frozenset({"endpoint", "project"})
+WISHES = {"gpuType": "gpu", "region": "region", "image": "image"}
+"""What may be configured of OpenShell's body, with the keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,17 @@ class Configuration:
     endpoint: str
     project: str
     tokens: TokenSource
+    values: Values
 
     def control_plane(self) -> ControlPlane:
         return ControlPlane(Transport(self.endpoint), self.tokens, project=self.project)
+
+    def with_wishes(self, request: Mapping[str, object]) -> dict[str, object]:
+        """OpenShell's body with what is configured where nothing was said. Who joins a session takes it as it is."""
+        if "session" in request:
+            return dict(request)
+        wishes = {name: text for name, key in WISHES.items() if (text := self.values.text(key)) is not None}
+        return {**wishes, **request}
 
 
 def load(
@@ -39,7 +47,7 @@ def load(
     project: str | None,
     project_needed: bool = True,
     environ: Mapping[str, str] | None = None,
-    user_file: Path | None = None,
+    files: Places | None = None,
     repository: Path | None = None,
 ) -> Configuration:
     """The configuration that holds, each value from the first place that has one.
@@ -48,26 +56,34 @@ def load(
     every way to give it.
     """
     environ = os.environ if environ is None else environ
-    stored = _read_user_file(user_file or user_config_file())
-    local = _read_endpoints(environ, repository or find_repository())
-    chosen = endpoint or environ.get("DEVBOXGPU_ENDPOINT") or local.get("api") or stored.get("endpoint")
+    values = values_of(environ, files or places(), repository or find_repository(), endpoint)
+    chosen = endpoint or values.text("endpoint")
     if not chosen:
         raise ConfigurationError(
-            "no control plane is configured. Give --endpoint URL or DEVBOXGPU_ENDPOINT, put 'endpoint = \"URL\"' into "
-            f"{user_config_file()}, or start the local cloud in the repository: devboxgpu local up"
+            "no control plane is configured. Give --endpoint URL or DEVBOXGPU_ENDPOINT, say 'devboxgpu config set "
+            f"endpoint URL' (it goes into {user_config_file()}), or start the local cloud in the repository: "
+            "devboxgpu local up"
         )
-    is_local = chosen.rstrip("/") == local.get("api", "").rstrip("/")
-    named = project or environ.get("DEVBOXGPU_PROJECT") or (LOCAL_PROJECT if is_local else stored.get("project"))
+    named = project or values.text("project")
     if not named and project_needed:
-        raise ConfigurationError("no project is configured. Give --project NAME or DEVBOXGPU_PROJECT")
-    identity = local.get("identity") if is_local else None
-    return Configuration(endpoint=chosen, project=named or "", tokens=_token_source(environ, identity))
+        raise ConfigurationError(
+            "no project is configured. Give --project NAME or DEVBOXGPU_PROJECT, or say 'devboxgpu config set project "
+            "NAME'"
+        )
+    identity = values.local_identity if values.is_local(chosen) else None
+    return Configuration(
+        endpoint=chosen, project=named or "", tokens=_token_source(environ, identity, values), values=values
+    )
 
 
-def user_config_file() -> Path:
-    import platformdirs
+def configured_values() -> Values:
+    """What is configured, where no control plane is needed."""
+    return values_of(os.environ, places(), find_repository(), None)
 
-    return platformdirs.user_config_path("devboxgpu", appauthor=False, roaming=True) / "config.toml"
+
+def configured_output() -> str:
+    """How data is written where no flag says it."""
+    return configured_values().text("output") or "table"
 
 
 def find_repository() -> Path | None:
@@ -79,46 +95,20 @@ def find_repository() -> Path | None:
     return None
 
 
-def _token_source(environ: Mapping[str, str], local_identity: str | None) -> TokenSource:
+def _token_source(environ: Mapping[str, str], local_identity: str | None, values: Values) -> TokenSource:
     if token := environ.get("DEVBOXGPU_ACCESS_TOKEN"):
         return FixedToken(token.strip(), origin="DEVBOXGPU_ACCESS_TOKEN")
     identity = environ.get("DEVBOXGPU_LOCAL_IDENTITY") or local_identity
     if identity:
         return LocalIdentityToken(identity, environ.get("DEVBOXGPU_LOCAL_USER") or LOCAL_USER)
-    raise ConfigurationError(
-        "no way to sign in is configured. Put a token for the control plane into DEVBOXGPU_ACCESS_TOKEN "
-        "(for the local cloud: DEVBOXGPU_LOCAL_IDENTITY and DEVBOXGPU_LOCAL_USER)"
-    )
+    from devboxgpu.sign_in.azure_links import links_of
+    from devboxgpu.sign_in.chain import ChainToken
+    from devboxgpu.sign_in.settings import sign_in_settings
 
-
-def _read_endpoints(environ: Mapping[str, str], repository: Path | None) -> dict[str, str]:
-    """The local cloud's addresses; empty where there is none."""
-    state = environ.get("DEVBOXGPU_STATE")
-    if not state and repository is None:
-        return {}
-    file = (Path(state) if state else (repository or Path()) / ".localcloud") / "endpoints.json"
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{file} cannot be read ({error}): 'devboxgpu local up' writes it anew") from None
-    return {key: value for key in ("api", "identity") if isinstance(data, dict) and (value := text_of(data, key))}
-
-
-def _read_user_file(file: Path) -> dict[str, str]:
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}") from None
-    unknown = sorted(set(data) - KNOWN_KEYS)
-    wrong = sorted(key for key in KNOWN_KEYS & set(data) if not isinstance(data[key], str))
-    if unknown or wrong:
+    if (settings := sign_in_settings(values)) is None:
         raise ConfigurationError(
-            f"{file}: "
-            + "; ".join([*(f"unknown key '{key}'" for key in unknown), *(f"'{key}' is no text" for key in wrong)])
-            + f". Known keys: {', '.join(sorted(KNOWN_KEYS))}"
+            f"no way to sign in is configured. Say 'devboxgpu config set client_id ID' ({KEYS['client_id'].meaning}; "
+            "tenant_id and scope too where needed), or put a token for the control plane into DEVBOXGPU_ACCESS_TOKEN "
+            "(for the local cloud: DEVBOXGPU_LOCAL_IDENTITY and DEVBOXGPU_LOCAL_USER)"
         )
-    return {key: str(value) for key, value in data.items()}
+    return ChainToken(links_of(settings, environ))

@@ -28,6 +28,10 @@ class ConfigurationError(DevBoxGpuError):
     """Nothing, or something wrong, says where the control plane is or who is asking."""
 
 
+class SignInError(DevBoxGpuError):
+    """Nobody is signed in, or signing in failed."""
+
+
 class UnreachableError(DevBoxGpuError):
     """The control plane did not answer."""
 

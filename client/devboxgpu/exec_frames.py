@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 LARGEST_INPUT = 2048
 """Bytes of payload in one input frame."""
+LARGEST_BINARY = 32 * 1024
 STDIN_PREFIX = b"\x00\x00"
 RESIZE_PREFIX = b"\x00\x04"
 NOT_READY_CODE = "ClusterExecEndpointWebSocketConnectionError"
@@ -77,6 +78,10 @@ def input_frame(data: bytes) -> str | bytes:
         return (STDIN_PREFIX + data).decode()
     except UnicodeDecodeError:
         return STDIN_PREFIX + data
+
+
+def binary_frames(data: bytes) -> list[bytes]:
+    return [STDIN_PREFIX + data[at : at + LARGEST_BINARY] for at in range(0, len(data), LARGEST_BINARY)]
 
 
 class InputSplitter:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from urllib.parse import quote_plus, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from devboxgpu import __version__
+from devboxgpu.config_keys import LOOPBACK
 from devboxgpu.console.size import Size
-from devboxgpu.exec_frames import NOT_READY_CODE, Failure, Frame, InputSplitter, Output, decode, resize_frame
-from devboxgpu.transport import LOOPBACK
+from devboxgpu.exec_frames import (
+    NOT_READY_CODE,
+    Failure,
+    Frame,
+    InputSplitter,
+    Output,
+    binary_frames,
+    decode,
+    resize_frame,
+)
 from devboxgpu.wire import ExecAccess
 
 log = logging.getLogger(__name__)
@@ -55,6 +64,10 @@ class ExecSocket:
     async def send_input(self, data: bytes) -> None:
         await self._send(self._splitter.feed(data))
 
+    async def send_binary(self, data: bytes) -> None:
+        """For a service that is known to take large binary frames (agent_wire.py's ladder)."""
+        await self._send(binary_frames(data))
+
     async def flush_input(self) -> None:
         await self._send(self._splitter.flush())
 
@@ -90,6 +103,10 @@ class ExecSocket:
     async def close(self) -> None:
         await self._connection.close()
 
+    def abort(self) -> None:
+        """Ends a connection whose other end is not there any more."""
+        self._connection.transport.abort()
+
     async def _frames(self) -> AsyncIterator[Frame]:
         try:
             while True:
@@ -103,7 +120,7 @@ class ExecSocket:
                     f"the connection broke ({'no close frame' if code is None else f'code {code}'})"
                 ) from None
 
-    async def _send(self, frames: list[str | bytes] | list[str]) -> None:
+    async def _send(self, frames: Sequence[str | bytes]) -> None:
         try:
             for frame in frames:
                 await self._connection.send(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devboxgpu.wire import Shell
+from devboxgpu.wire import Money, Shell
 from devboxgpu.wording import cost_of, duration, money, printable
 
 
@@ -14,18 +14,27 @@ def end_line(shell: Shell, closed: Shell | None, *, attached_s: float, exit_code
         return _line(["shell closed", _going_on(closed), reason, f"exit {exit_code}"])
     latest = closed or shell
     lasted_s = latest.duration_s if latest.duration_s is not None else attached_s
-    price = latest.price_an_hour or shell.price_an_hour
-    cost = latest.cost or (cost_of(price, lasted_s) if price is not None else None)
+    cost = _cost(latest, latest.price_an_hour or shell.price_an_hour, lasted_s)
     session = latest.session or shell.session or latest.id
     parts = [
         f"session {session} ended",
         duration(lasted_s),
         latest.gpu_type or shell.gpu_type,
-        f"est. {money(cost)}" if cost is not None else None,
+        f"est. {money(cost)}" if cost is not None else "cost unknown",
         reason,
         f"exit {exit_code}",
     ]
     return _line(parts)
+
+
+def cost_text(shell: Shell) -> str:
+    """What it cost so far; empty where that is not known."""
+    cost = _cost(shell, shell.price_an_hour, shell.duration_s)
+    return f"est. {money(cost)}" if cost is not None else ""
+
+
+def _cost(shell: Shell, price: Money | None, lasted_s: float | None) -> Money | None:
+    return shell.cost or (cost_of(price, lasted_s) if price is not None and lasted_s is not None else None)
 
 
 def _going_on(closed: Shell) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from devboxgpu.activity import Activity
+from devboxgpu.activity import Activity, ActivityReport
 from devboxgpu.errors import DevBoxGpuError, RefusedError, SessionEndedError
 from devboxgpu.wire import LeaseRenewal
 from devboxgpu.wording import duration, end_reason
@@ -24,7 +24,7 @@ STOPPED = "Stopped"
 
 
 class LeaseService(Protocol):
-    def renew_lease(self, shell: str, *, active_seconds_ago: int) -> LeaseRenewal: ...
+    def renew_lease(self, shell: str, report: ActivityReport) -> LeaseRenewal: ...
 
 
 class LeaseKeeper:
@@ -69,7 +69,7 @@ class LeaseKeeper:
                 self._missed(error)
 
     def _renew(self) -> None:
-        renewal = self._service.renew_lease(self._shell, active_seconds_ago=self._activity.seconds_ago())
+        renewal = self._service.renew_lease(self._shell, self._activity.report())
         self._next_after_s = max(SHORTEST_RENEWAL_S, renewal.renew_after_s or DEFAULT_RENEWAL_S)
         self._heard_at = self._monotonic()
         self._silence_told = False

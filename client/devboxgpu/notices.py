@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
 from devboxgpu.wording import printable
+
+
+def may_paint(stream: TextIO) -> bool:
+    """Whether colours and movement are wanted there."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Notices:
@@ -17,6 +23,11 @@ class Notices:
 
     def say(self, text: str) -> None:
         self.line(f"devboxgpu: {printable(text)}")
+
+    def aside(self, text: str) -> None:
+        """Said dimly, where the terminal can: it matters less than what stands around it."""
+        said = f"devboxgpu: {printable(text)}"
+        self.line(f"\x1b[2m{said}\x1b[22m" if may_paint(self._stream) else said)
 
     def line(self, text: str) -> None:
         self.write(f"\r\n{text}\r\n" if self.raw else f"{text}\n")

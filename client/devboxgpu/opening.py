@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from devboxgpu.api import ControlPlane, Opened
 from devboxgpu.errors import RefusedError
 from devboxgpu.progress import Progress
 from devboxgpu.session_end import raise_if_over
-from devboxgpu.wire import Shell
+from devboxgpu.wire import Money, Shell
 from devboxgpu.wire_opening import Operation
 from devboxgpu.wording import estimate, failed_try, moment, money, ordinal
 
@@ -19,11 +20,19 @@ FAILED = frozenset({"Failed", "Canceled"})
 WAITING = "Waiting"
 
 
-def headline(project: str, shell: Shell) -> str:
-    """Project, GPU, region and price, as far as they are known yet."""
-    price = shell.price_an_hour
-    parts = [project, shell.gpu_type, shell.region, f"est. {money(price)}/h" if price else None]
-    return " · ".join(part for part in parts if part)
+UNKNOWN_PRICE = "unknown price"
+
+
+def headline(project: str, shell: Shell, listed: Money | None = None) -> list[str]:
+    """Project, GPU, region and price an hour. `listed` stands in where the shell has no price yet."""
+    price = shell.price_an_hour or listed
+    parts = [project, shell.gpu_type, shell.region, f"est. {money(price)}/h" if price else UNKNOWN_PRICE]
+    return [part for part in parts if part]
+
+
+def news(told: Sequence[str], now: Sequence[str]) -> str:
+    """What is known now and was not told: region, price, or another GPU."""
+    return " · ".join(part for part in now if part not in told and part != UNKNOWN_PRICE)
 
 
 def connected(shell: Shell, *, hint: str) -> str:

@@ -16,6 +16,11 @@ class ScreenModes:
         self._alternate = False
         self._used_escapes = False
 
+    @property
+    def is_alternate(self) -> bool:
+        """Whether a full-screen program has the screen."""
+        return self._alternate
+
     def watch(self, data: bytes) -> None:
         self._used_escapes = self._used_escapes or b"\x1b" in data
         seen = self._tail + data

@@ -1,47 +1,47 @@
-"""A shell from the first word to the last: opened, kept, attached, and closed whatever happens in between."""
+"""A shell from the first word to the last: opened, kept, used, and closed whatever happens in between."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from devboxgpu.abilities import abilities_of
 from devboxgpu.activity import Activity
-from devboxgpu.api import ControlPlane, Opened
-from devboxgpu.attachment import Attachment, as_it_is, with_script
-from devboxgpu.blocking_io import StandardInput, StandardOutput
+from devboxgpu.agent_program import AgentProgram
+from devboxgpu.api import ControlPlane
 from devboxgpu.connector import Connector
 from devboxgpu.console import Console
+from devboxgpu.detaching import DetachedError, Detaching, refuse_where_not_allowed
 from devboxgpu.errors import (
     EXIT_CLIENT_FAILED,
-    ConfigurationError,
     ConnectionLostError,
     DevBoxGpuError,
-    RefusedError,
     SessionEndedError,
     StoppedBySignalError,
-    UnreachableError,
 )
 from devboxgpu.farewell import end_line
-from devboxgpu.identifiers import new_shell_id
-from devboxgpu.lease import DEFAULT_RENEWAL_S, LeaseKeeper
+from devboxgpu.gate import Gate
+from devboxgpu.held_shell import HeldShell
+from devboxgpu.layout import hanging
+from devboxgpu.list_price import ListPrice
 from devboxgpu.notices import Notices
-from devboxgpu.opening import Opening, connected, headline
-from devboxgpu.piped_session import PipedSession
+from devboxgpu.opening import Opening, connected, headline, news
 from devboxgpu.progress import Progress, progress_on
-from devboxgpu.remote_command import LOGIN_SHELL, READ_ONE_LINE, SCRIPT_SHELL, piped_script, terminal_script
-from devboxgpu.session_end import may_hide_a_stop, raise_if_over
+from devboxgpu.remote import Remote
+from devboxgpu.session_end import may_hide_a_stop
+from devboxgpu.shell_use import ShellUse
 from devboxgpu.stop import Signals, Stop
-from devboxgpu.terminal_session import TerminalSession
-from devboxgpu.wire import Shell
+from devboxgpu.sync import Sync
+from devboxgpu.title import TerminalSigns
+from devboxgpu.way_in import WayIn
+from devboxgpu.wire import LeaseRenewal, Shell
 
 EXIT_OUTPUT_CLOSED = 141
 """128 + SIGPIPE: nobody reads our output any more, as for any program in a pipeline."""
-OPEN_CALL_PATIENCE_S = 15.0
-HTTP_SERVER_ERROR = 500
-RENEWALS_A_LEASE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,12 @@ class ShellPlan:
     """The command to run; empty for a shell."""
     on_terminal: bool
     """Whether a person's terminal is attached, rather than standard input and output as they are."""
+    endpoint: str
+    """Where the control plane is."""
+    detach: bool = False
+    """Whether the program is left to itself at once."""
+    sync: Sync | None = None
+    """The folder that is taken along, and brought back."""
 
 
 class ShellLife:
@@ -59,19 +65,41 @@ class ShellLife:
 
     def __init__(self, api: ControlPlane, plan: ShellPlan) -> None:
         self._api, self._plan = api, plan
-        self._shell_id = new_shell_id()
         self._console = Console()
         self._notices = Notices()
+        self._held = HeldShell(api, self._notices)
         self._activity = Activity()
-        self._connector = Connector(api, self._shell_id)
-        self._stdin, self._stdout = StandardInput(self._console.read), StandardOutput()
+        self._gate = Gate(self._notices.write)
+        self._signs = TerminalSigns(self._gate.write, abilities_of(sys.stderr))
         self._stop = Stop()
         self._signals = Signals(self._stop, before_leaving=self._console.restore)
-        self._opening_call: asyncio.Task[Opened] | None = None
+        self._way_in = WayIn(
+            Connector(api, self._held.id),
+            self._held.id,
+            plan.arguments,
+            on_terminal=plan.on_terminal,
+            size=self._console.size,
+            sync=plan.sync,
+            detached=plan.detach,
+        )
+        self._detaching = Detaching(api, plan.endpoint, plan.arguments)
+        self._use = ShellUse(
+            api,
+            self._way_in,
+            shell=self._held.id,
+            console=self._console,
+            notices=self._notices,
+            activity=self._activity,
+            stop=self._stop,
+            signals=self._signals,
+            sync=plan.sync,
+            hand_over=self._hand_over,
+            gate=self._gate,
+            signs=self._signs,
+        )
         self._opening: Opening | None = None
-        self._lease: LeaseKeeper | None = None
         self._shell: Shell | None = None
-        self._told = ""
+        self._told: list[str] = []
         """What the headline said."""
         self._attached_at: float | None = None
 
@@ -80,108 +108,106 @@ class ShellLife:
         self._signals.install()
         exit_code, reason = EXIT_CLIENT_FAILED, ""
         closed: Shell | None = None
+        is_detached = False
+        ended_by: DevBoxGpuError | None = None
         try:
             exit_code = await self._live()
         except BrokenPipeError:
             exit_code = EXIT_OUTPUT_CLOSED
+        except DetachedError:
+            is_detached = True
         except DevBoxGpuError as error:
+            ended_by = error
             exit_code, reason = self._explain(error)
         finally:
             # In every path, an unforeseen one too: the GPU must not stay behind.
-            closed = await self._close()
+            self._signs.restore()
+            self._gate.force()
+            if not is_detached:
+                closed, came_back = await self._leave(ended_by)
+        if is_detached:
+            return await self._let_go()
+        if not came_back and not exit_code:
+            exit_code = EXIT_CLIENT_FAILED
         self._say_farewell(closed, exit_code, reason)
         return exit_code
 
     async def _live(self) -> int:
-        attachment = await self._stop.unless_stopped(self._open())
+        if self._plan.detach:
+            await self._stop.unless_stopped(refuse_where_not_allowed(self._api))
+        remote, shell = await self._stop.unless_stopped(self._open())
+        if self._plan.detach and isinstance(remote, AgentProgram):
+            return await self._stop.unless_stopped(self._start_and_go(remote))
         try:
-            exit_code = await self._use(attachment)
+            exit_code = await self._use.run(remote, shell)
         except ConnectionLostError:
-            await self._raise_if_stopped()
+            await self._held.raise_if_stopped()
             raise
         if may_hide_a_stop(exit_code):
-            await self._raise_if_stopped()
+            await self._held.raise_if_stopped()
         return exit_code
 
-    async def _open(self) -> Attachment:
-        progress = progress_on(self._notices)
+    async def _open(self) -> tuple[Remote, Shell]:
+        progress, listed = progress_on(self._notices, self._signs), ListPrice(self._api)
         try:
             progress.enter("Requested", f"project {self._api.project}")
-            call = asyncio.to_thread(self._api.open_shell, self._shell_id, self._plan.request)
-            self._opening_call = asyncio.create_task(call)
-            opened = await asyncio.shield(self._opening_call)
-            self._told = headline(self._api.project, opened.shell)
-            progress.headline(self._told)
+            opened = await self._held.ask(self._plan.request)
+            known = opened.shell.price_an_hour or await listed.of(opened.shell)
+            self._told = headline(self._api.project, opened.shell, known)
+            progress.headline(" · ".join(self._told))
             self._keep_lease(opened.shell)
             self._opening = Opening(self._api, progress)
-            self._shell = await self._opening.follow(opened)
-            return await self._connect(self._shell, progress)
+            self._shell = shell = await self._opening.follow(opened)
+            return await self._connect(shell, progress), shell
         finally:
             progress.abandon()
 
-    async def _connect(self, shell: Shell, progress: Progress) -> Attachment:
+    async def _connect(self, shell: Shell, progress: Progress) -> Remote:
         # Region and price are often known only now.
-        news = headline(self._api.project, shell).removeprefix(self._told).removeprefix(" · ")
-        progress.enter("Connecting", concluded=news)
-        attachment = await self._attach()
+        progress.enter("Connecting", concluded=news(self._told, headline(self._api.project, shell)))
+        remote = await self._way_in.start(progress)
         self._attached_at = time.monotonic()
         self._activity.happened()
         progress.finish(connected(shell, hint="Enter ~? for keys" if self._plan.on_terminal else ""))
-        return attachment
-
-    async def _attach(self) -> Attachment:
-        size, arguments = self._console.size(), self._plan.arguments
-        if not self._plan.on_terminal:
-            script = piped_script(arguments or SCRIPT_SHELL, output_is_terminal=sys.stdout.isatty())
-            return await self._connector.attach(READ_ONE_LINE, with_script(size, script))
-        if arguments:
-            return await self._connector.attach(READ_ONE_LINE, with_script(size, terminal_script(arguments)))
-        return await self._connector.attach(LOGIN_SHELL, as_it_is(size))
-
-    async def _use(self, attachment: Attachment) -> int:
-        if self._plan.on_terminal:
-            session = TerminalSession(
-                console=self._console,
-                stdin=self._stdin,
-                stdout=self._stdout,
-                notices=self._notices,
-                activity=self._activity,
-                stop=self._stop,
-                session=(self._shell and self._shell.session) or "",
-            )
-            # A command is not run twice behind the person's back; a shell may be.
-            return await session.run(attachment, reattach=None if self._plan.arguments else self._attach)
-        piped = PipedSession(stdin=self._stdin, stdout=self._stdout, activity=self._activity)
-        self._signals.forward_interrupt = lambda count: self._forward_interrupt(piped, count)
-        return await self._stop.unless_stopped(piped.run(attachment))
-
-    def _forward_interrupt(self, piped: PipedSession, count: int) -> None:
-        piped.interrupt()
-        if count > 1:
-            self._notices.say("Ctrl-C went to the remote command; once more disconnects")
+        if missing := self._way_in.missing():
+            self._notices.say(missing)
+        return remote
 
     def _keep_lease(self, shell: Shell) -> None:
         loop = asyncio.get_running_loop()
 
         def tell(text: str) -> None:
-            loop.call_soon_threadsafe(self._notices.say, text)
+            loop.call_soon_threadsafe(self._use.warn, text)
 
-        first_s = DEFAULT_RENEWAL_S if shell.lease_s is None else shell.lease_s / RENEWALS_A_LEASE
-        self._lease = LeaseKeeper(
-            self._api,
-            self._shell_id,
-            activity=self._activity,
-            first_after_s=max(0.0, min(DEFAULT_RENEWAL_S, first_s)),
-            tell=tell,
-            ended=self._stop.request_from_thread,
-        )
-        self._lease.start()
+        def heard(renewal: LeaseRenewal) -> bool:
+            with contextlib.suppress(RuntimeError):  # the loop has closed while this renewal was under way
+                loop.call_soon_threadsafe(self._use.heard, renewal)
+            return self._use.shows_renewals
 
-    async def _raise_if_stopped(self) -> None:
-        try:
-            raise_if_over(await asyncio.to_thread(self._api.get_shell, self._shell_id))
-        except (RefusedError, UnreachableError) as error:
-            self._notices.say(f"whether the session was stopped is unknown: {error}")
+        self._held.keep(shell, self._activity, heard=heard, tell=tell, ended=self._stop.request_from_thread)
+
+    async def _start_and_go(self, remote: AgentProgram) -> int:
+        """Raises DetachedError once a keeper has the shell; the exit code where the program could not be started."""
+        exit_code = await self._use.feed_and_go(remote)
+        if exit_code is not None:
+            return exit_code
+        await self._hand_over()
+        raise DetachedError("detached")
+
+    async def _hand_over(self) -> None:
+        assert self._shell is not None
+        await self._detaching.hand_over(self._shell, terminal=self._plan.on_terminal)
+
+    async def _let_go(self) -> int:
+        """The shell is its keeper's from now on; the person is told how to come back."""
+        assert self._shell is not None
+        self._held.let_go()
+        await self._way_in.close()
+        await self._detaching.tell_how_to_come_back(self._shell, self._notices)
+        if self._plan.detach:
+            sys.stdout.write(f"{self._shell.session or self._shell.id}\n")
+            sys.stdout.flush()
+        return 0
 
     def _explain(self, error: DevBoxGpuError) -> tuple[int, str]:
         """Tells the person; the exit code and the reason for the last line."""
@@ -196,38 +222,18 @@ class ShellLife:
         what = "leaving the line" if self._opening is not None and self._opening.waits else "closing the shell"
         return f"cancelled: {what} (Ctrl-C leaves at once)"
 
-    async def _close(self) -> Shell | None:
-        """Closes the shell, if it can exist, and says what is left to the lease when that fails."""
-        if self._lease is not None:
-            self._lease.stop()
-        self._signals.forward_interrupt = None
-        if not await self._may_exist():
-            return None
+    async def _leave(self, ended_by: DevBoxGpuError | None) -> tuple[Shell | None, bool]:
+        """Lets the program go, and then the session, unless others keep it; whether its folder came back."""
+        came_back = True
         try:
-            return await asyncio.to_thread(self._api.close_shell, self._shell_id)
-        except DevBoxGpuError as error:
-            self._notices.say(f"the shell could not be closed ({error}): its session ends when its lease lapses")
-            return None
-
-    async def _may_exist(self) -> bool:
-        """A request that is still under way is waited for, so that its shell is not created after it was closed."""
-        if self._opening_call is None:
-            return False
-        await asyncio.wait({self._opening_call}, timeout=OPEN_CALL_PATIENCE_S)
-        if not self._opening_call.done():
-            return True
-        match self._opening_call.exception():
-            case RefusedError(status=status):
-                return status >= HTTP_SERVER_ERROR
-            case UnreachableError(may_have_taken_hold=perhaps):
-                return perhaps
-            case ConfigurationError():
-                return False
-            case _:
-                return True
+            came_back = await self._use.leave(ended_by)
+        finally:
+            closed = await self._held.close()
+        return closed, came_back
 
     def _say_farewell(self, closed: Shell | None, exit_code: int, reason: str) -> None:
         if self._shell is None or self._attached_at is None:
             return
         attached_s = time.monotonic() - self._attached_at
-        self._notices.line(end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason))
+        said = end_line(self._shell, closed, attached_s=attached_s, exit_code=exit_code, reason=reason)
+        self._notices.line(hanging(said, self._console.size().columns) if sys.stderr.isatty() else said)

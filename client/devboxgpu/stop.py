@@ -7,14 +7,20 @@ import contextlib
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from devboxgpu.errors import EXIT_INTERRUPTED, DevBoxGpuError, StoppedBySignalError
+from devboxgpu.console import on_closing
+from devboxgpu.errors import EXIT_INTERRUPTED, ConnectionLostError, DevBoxGpuError, StoppedBySignalError
+from devboxgpu.remote import Remote
 
 Result = TypeVar("Result")
+HANGUP = 1
+"""SIGHUP, which Windows has no name for."""
 FORWARDED_INTERRUPTS = 2
 """How many Ctrl-C go to a remote command that reads a pipe before one is taken to be meant for this command."""
+HANGUP_S = 5.0
 
 
 class Stop:
@@ -61,25 +67,65 @@ class Signals:
     def __init__(self, stop: Stop, *, before_leaving: Callable[[], None]) -> None:
         self._stop = stop
         self._before_leaving = before_leaving
-        self._forwarded = 0
-        self.forward_interrupt: Callable[[int], None] | None = None
-        """Takes a Ctrl-C (and how many there were) while a remote command is attached without a terminal."""
+        self.taker: Callable[[int], bool] | None = None
+        """Is asked first, and says whether it has taken the signal for itself."""
 
     def install(self) -> None:
         loop = asyncio.get_running_loop()
         if sys.platform == "win32":
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK):
                 signal.signal(number, lambda received, _frame: loop.call_soon_threadsafe(self._received, received))
+            on_closing(self._hung_up(loop), self._before_leaving)
         else:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 loop.add_signal_handler(number, self._received, number)
 
+    def _hung_up(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """For a thread of the system's: the terminal is closed."""
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and everything with it
+                loop.call_soon_threadsafe(self._received, HANGUP)
+
+        return tell
+
     def _received(self, number: int) -> None:
+        if self.taker is not None and self.taker(number):
+            return
         if number == signal.SIGINT and self._stop.requested:
             self._before_leaving()
             os._exit(EXIT_INTERRUPTED)
-        if number == signal.SIGINT and self.forward_interrupt and self._forwarded < FORWARDED_INTERRUPTS:
-            self._forwarded += 1
-            self.forward_interrupt(self._forwarded)
-            return
         self._stop.request(StoppedBySignalError(number))
+
+
+class Forwarding:
+    """Gives signals to a remote command, until there are so many that they are taken to be meant for this command."""
+
+    def __init__(self, remote: Remote, stop: Stop, *, interrupts: bool, tell: Callable[[str], None]) -> None:
+        """`interrupts`: Ctrl-C comes as a signal, rather than as a key."""
+        self._remote, self._stop, self._interrupts, self._tell = remote, stop, interrupts, tell
+        self._counts: Counter[int] = Counter()
+
+    def __call__(self, number: int) -> bool:
+        self._counts[number] += 1
+        count = self._counts[number]
+        if number == signal.SIGINT:
+            return self._interrupt(count)
+        if count > 1 or not self._remote.signal(signal.Signals(number).name.removeprefix("SIG")):
+            return False
+        if number == HANGUP:  # whoever looked on has gone: there is time for a last word, and not for more
+            reason = StoppedBySignalError(number)
+            asyncio.get_running_loop().call_later(HANGUP_S, self._stop.request, reason)
+        return True
+
+    def _interrupt(self, count: int) -> bool:
+        if not self._interrupts or self._stop.requested:
+            return False
+        if not self._remote.is_connected:
+            self._stop.request(ConnectionLostError("the connection to the session was lost"))
+            return True
+        if count > FORWARDED_INTERRUPTS or not self._remote.signal("INT"):
+            return False
+        if count > 1:
+            self._tell("Ctrl-C went to the remote command; once more disconnects")
+        return True

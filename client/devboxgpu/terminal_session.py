@@ -1,29 +1,35 @@
-"""A person at a terminal: bytes pass unchanged, the window's size follows, a dropped socket is mended."""
+"""A person at a terminal: bytes pass unchanged, the window's size follows, keys of our own are taken out."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from devboxgpu.activity import Activity
-from devboxgpu.attachment import Attachment
 from devboxgpu.blocking_io import StandardInput, StandardOutput
-from devboxgpu.console import Console
-from devboxgpu.errors import ConnectionLostError, DisconnectedError, StoppedBySignalError
-from devboxgpu.escape_keys import HELP, Escape, EscapeKeys
-from devboxgpu.exec_socket import DroppedError, ExecSocket, NotReadyError
+from devboxgpu.console import Console, Size
+from devboxgpu.errors import ConnectionLostError, DevBoxGpuError, DisconnectedError, StoppedBySignalError
+from devboxgpu.escape_keys import Escape, EscapeKeys, help_lines
+from devboxgpu.gate import Gate
 from devboxgpu.notices import Notices
+from devboxgpu.reconnection import Reconnection
+from devboxgpu.remote import Remote
 from devboxgpu.screen import ScreenModes
 from devboxgpu.stop import Stop, cancelled
+from devboxgpu.wording import printable
 
 HANGUP = 1
 CTRL_C = b"\x03"
-REST_OF_CHARACTER_S = 0.05
 CLEANING_S = 1.0
+SLOWEST_ACTION_S = 30.0
+MOST_PIECES_WAITING = 256
+"""Of a paste that the remote does not take in: so much is read on, looking for the keys that leave (64 KiB each)."""
 
-Reattach = Callable[[], Awaitable[Attachment]]
+KeyActions = Mapping[Escape, Callable[[], Awaitable[Sequence[str]]]]
+"""What the keys beyond `~.` and `~?` do: the lines that are then shown. A DevBoxGpuError is shown, too."""
 
 
 class TerminalSession:
@@ -36,45 +42,38 @@ class TerminalSession:
         notices: Notices,
         activity: Activity,
         stop: Stop,
-        session: str,
+        actions: KeyActions,
+        reconnection: Reconnection,
+        gate: Gate,
     ) -> None:
+        """`gate` holds back what is written beside the remote's output while that is in the middle of something."""
         self._console, self._stdin, self._stdout = console, stdin, stdout
         self._notices, self._activity, self._stop = notices, activity, stop
-        self._session = session
-        self._socket: ExecSocket | None = None
+        self._actions = actions
+        self._known = [key for key in Escape if key in actions or key in {Escape.DISCONNECT, Escape.HELP}]
+        self._reconnection, self._gate = reconnection, gate
         self._screen = ScreenModes()
+        self._acting: set[asyncio.Task[None]] = set()
+        self._typed: asyncio.Queue[bytes] = asyncio.Queue(MOST_PIECES_WAITING)
 
-    async def run(self, attachment: Attachment, *, reattach: Reattach | None) -> int:
-        """The remote's exit code. `reattach` opens a new process after a drop; None where that would be wrong.
-
-        Raises ConnectionLostError when the way in is gone, and whatever stops it.
-        """
+    async def run(self, remote: Remote) -> int:
+        """The remote's exit code. Raises what ended it otherwise, or whatever stops it."""
+        self._reconnection.is_hidden = lambda: self._screen.is_alternate
+        self._reconnection.cut_off = lambda: self._soon(self._clean_screen())
         with self._console.raw():
             self._notices.raw = True
-            helpers = [asyncio.ensure_future(self._pump()), asyncio.ensure_future(self._follow_size())]
+            works = (self._read_keys(remote), self._send_keys(remote), self._follow_size(remote))
+            helpers = [asyncio.ensure_future(work) for work in works]
             try:
-                return await self._stop.unless_stopped(self._play(attachment, reattach))
+                return await self._stop.unless_stopped(self._show(remote))
             except BaseException:
                 await self._clean_screen()
                 raise
             finally:
+                self._reconnection.stop()
                 self._notices.raw = False
-                for helper in helpers:
+                for helper in [*helpers, *self._acting]:
                     await cancelled(helper)
-
-    async def _play(self, attachment: Attachment, reattach: Reattach | None) -> int:
-        while True:
-            try:
-                return await self._attached(attachment)
-            except (DroppedError, NotReadyError) as dropped:
-                if reattach is None:
-                    raise ConnectionLostError(
-                        f"the connection to the session was lost ({dropped}); what became of the command is unknown"
-                    ) from None
-            await self._clean_screen()
-            self._notices.say("connection lost, reconnecting (Ctrl-C gives up) ...")
-            attachment = await reattach()
-            self._notices.say(f"reconnected: a new shell in the same session {self._session}; the old one may be gone")
 
     async def _clean_screen(self) -> None:
         """Undoes what a program that was cut off left switched on."""
@@ -83,54 +82,77 @@ class TerminalSession:
             with contextlib.suppress(TimeoutError, OSError):  # a terminal that is stuck or gone needs no cleaning
                 await asyncio.wait_for(self._stdout.write(undoing), CLEANING_S)
 
-    async def _attached(self, attachment: Attachment) -> int:
-        self._socket = socket = attachment.socket
-        keeping = asyncio.ensure_future(socket.keep_alive())
-        try:
-            await socket.resize(self._console.size())
-            async for data in attachment.output:
-                self._activity.happened()
-                self._screen.watch(data)
+    async def _show(self, remote: Remote) -> int:
+        await remote.resize(self._console.size())
+        async for data, _ in remote.output():
+            self._activity.happened()
+            self._screen.watch(data)
+            self._gate.begin(data)
+            try:
                 await self._stdout.write(data)
-            return socket.exit_code
-        finally:
-            self._socket = None
-            await cancelled(keeping)
-            await socket.close()
+            finally:
+                self._gate.end()
+        return await remote.exit_code()
 
-    async def _pump(self) -> None:
-        """Keys to the remote, for as long as the terminal lasts."""
-        keys = EscapeKeys()
-        while True:
-            data = await self._next_input()
-            if not data:
-                self._stop.request(StoppedBySignalError(HANGUP))
-                return
+    async def _read_keys(self, remote: Remote) -> None:
+        """For as long as the terminal lasts."""
+        keys = EscapeKeys(self._known)
+        while data := await self._stdin.read():
             self._activity.happened()
             typed = keys.feed(data)
             for escape in typed.escapes:
                 self._escape(escape)
-            if self._socket is not None:
-                await self._socket.send_input(typed.data)
-            elif CTRL_C in typed.data:
+            if self._reconnection.is_told and not remote.is_connected and CTRL_C in typed.data:
                 self._stop.request(ConnectionLostError("the connection to the session was lost"))
+            elif typed.data:
+                await self._typed.put(typed.data)
+        self._stop.request(StoppedBySignalError(HANGUP))
 
-    async def _next_input(self) -> bytes:
-        """The next keys; half a character whose rest does not come is sent on as it is."""
-        if self._socket is not None and self._socket.keeps_bytes:
-            with contextlib.suppress(TimeoutError):
-                return await asyncio.wait_for(self._stdin.read(), REST_OF_CHARACTER_S)
-            if self._socket is not None:
-                await self._socket.flush_input()
-        return await self._stdin.read()
+    async def _send_keys(self, remote: Remote) -> None:
+        while True:
+            await remote.send(await self._typed.get())
 
     def _escape(self, escape: Escape) -> None:
         if escape is Escape.DISCONNECT:
             self._stop.request(DisconnectedError("disconnected"))
+        elif escape is Escape.HELP:
+            self._notices.line("\r\n".join(help_lines(self._known)))
         else:
-            self._notices.line("\r\n".join(HELP))
+            self._soon(self._act(escape))
 
-    async def _follow_size(self) -> None:
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._acting.add(task)
+        task.add_done_callback(self._acting.discard)
+
+    async def _act(self, escape: Escape) -> None:
+        try:
+            async with asyncio.timeout(SLOWEST_ACTION_S):
+                lines = await self._actions[escape]()
+        except DevBoxGpuError as error:
+            lines = error.lines()
+        except TimeoutError:
+            lines = ["no answer yet: try again"]
+        if lines:
+            self._notices.line("\r\n".join(f"devboxgpu: {printable(line)}" for line in lines))
+
+    async def _follow_size(self, remote: Remote) -> None:
         async for size in self._console.sizes():
-            if self._socket is not None:
-                await self._socket.resize(size)
+            await remote.resize(size)
+
+
+def nudge(remote: Remote, console: Console) -> Callable[[], None]:
+    """Lets the remote draw its screen again, where something else has been written on it: its size changes and back."""
+    nudging: set[asyncio.Task[None]] = set()
+
+    async def change() -> None:
+        size = console.size()
+        await remote.resize(Size(size.columns, max(1, size.rows - 1)))
+        await remote.resize(size)
+
+    def begin() -> None:
+        task = asyncio.ensure_future(change())
+        nudging.add(task)
+        task.add_done_callback(nudging.discard)
+
+    return begin

@@ -16,18 +16,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from devboxgpu import __version__
+from devboxgpu.config_keys import origin_fault
 from devboxgpu.errors import ConfigurationError, UnreachableError
+from devboxgpu.proxies import proxy_for
 
 log = logging.getLogger(__name__)
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 NEVER_RECEIVED = (ConnectionRefusedError, socket.gaierror)
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
+HTTPS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,14 @@ class Response:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
+
+    def answered_at(self) -> datetime | None:
+        """The service's clock, to the second; None where it does not tell it."""
+        try:
+            at = parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+        return at if at.tzinfo else None
 
     def retry_after_s(self) -> float | None:
         """How long the service asks us to wait: `Retry-After-Ms` first, then `Retry-After` in seconds."""
@@ -65,11 +77,10 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        if (fault := origin_fault(origin)) is not None:
+            raise ConfigurationError(f"'{origin}' {fault}")
         parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(f"'{origin}' is no address of a control plane: http(s)://host[:port][/path]")
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            raise ConfigurationError(f"'{origin}' would send your token unencrypted: use https")
+        assert parts.hostname is not None
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
@@ -168,6 +179,11 @@ class Transport:
         return self._connect(), False
 
     def _connect(self) -> http.client.HTTPConnection:
-        if self._secure:
+        if not self._secure:  # only this machine is called so
+            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        proxy = proxy_for(self._host)
+        if proxy is None:
             return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s)
-        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        connection = http.client.HTTPSConnection(proxy.host, proxy.port, timeout=self._timeout_s)
+        connection.set_tunnel(self._host, self._port or HTTPS_PORT, headers=dict(proxy.headers))
+        return connection

@@ -161,13 +161,15 @@ class ExecAccess:
 
     url: str
     token: str
+    silence_s: float | None = None
+    """After how long without hearing anybody the agent gives up by itself; None where the service does not say."""
 
     @classmethod
     def read(cls, data: Json) -> Self:
         url, token = text_of(data, "execUrl"), text_of(data, "token")
         if url is None or token is None:
             raise RefusedError("the control plane answered ConnectShell without execUrl or token", code="BadAnswer")
-        return cls(url=url, token=token)
+        return cls(url=url, token=token, silence_s=number_of(data, "silenceSeconds"))
 
     def __repr__(self) -> str:
         return f"ExecAccess(url={self.url!r})"
@@ -184,11 +186,19 @@ class LeaseWarning:
 class LeaseRenewal:
     renew_after_s: float | None
     warnings: tuple[LeaseWarning, ...]
+    stops_at: datetime | None = None
+    """When the session stops if nothing more happens, by the service's clock; None: it did not say."""
+    stop_reason: str | None = None
+    answered_at: datetime | None = None
+    """The service's clock when it answered."""
 
     @classmethod
-    def read(cls, data: Json) -> Self:
+    def read(cls, data: Json, *, answered_at: datetime | None = None) -> Self:
         return cls(
             renew_after_s=number_of(data, "renewAfterSeconds"),
+            stops_at=instant_of(data, "stopsAt"),
+            stop_reason=text_of(data, "stopReason"),
+            answered_at=answered_at,
             warnings=tuple(
                 LeaseWarning(
                     kind=text_of(item, "kind") or "",

@@ -18,6 +18,7 @@ DOING = {
     "Starting": "Starting the container",
     "VerifyingGpu": "Checking the GPU",
     "Connecting": "Connecting",
+    "Syncing": "Taking the folder along",
 }
 DONE = {
     "Requested": "Admitted",
@@ -28,6 +29,7 @@ DONE = {
     "Starting": "Container started",
     "VerifyingGpu": "GPU checked",
     "Connecting": "Connected",
+    "Syncing": "Folder taken along",
 }
 END_REASONS = {
     "ShellsClosed": "its shells were closed",
@@ -44,6 +46,21 @@ END_REASONS = {
     "ProvisioningFailed": "it could not be made ready",
     "AppLost": "its container was lost",
 }
+STOP_REASONS = {
+    "Idle": "nothing was typed, printed or computed",
+    "MaxLifetime": "the longest life that the project allows",
+    "BudgetExhausted": "the project's budget of this month is used up",
+    "ProjectDisabled": "GPU sessions were disabled for the project",
+}
+"""Why a session is going to stop, as far as its person is warned of it."""
+STOP_WORDS = {
+    "Idle": "idle",
+    "MaxLifetime": "longest life",
+    "BudgetExhausted": "budget",
+    "ProjectDisabled": "project disabled",
+    "LeaseLapsed": "not heard of",
+}
+"""The same for where there is room for a word."""
 FAILED_TRIES = {
     "NoCapacity": "had no GPU",
     "EnvironmentQuotaReached": "had no quota left",
@@ -65,6 +82,27 @@ def duration(seconds: float) -> str:
     if whole < SECONDS_AN_HOUR:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // SECONDS_AN_HOUR} h {whole % SECONDS_AN_HOUR // 60} min"
+
+
+def minutes(seconds: float) -> str:
+    """`0 min`, `42 min`, `3 h 5 min`: for what is shown all the time and should not flicker."""
+    whole = int(seconds // 60)
+    return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60} min"
+
+
+def left(seconds: float) -> str:
+    """`in 27 min`, `in 4 min 50 s`, `in 50 s`, `now`: what is left of a time, to ten seconds where it is short."""
+    if seconds <= 0:
+        return "now"
+    if seconds > 295:
+        return f"in {max(5, round(seconds / 60))} min" if seconds < SECONDS_AN_HOUR else f"in {minutes(seconds)}"
+    tens = max(10, round(seconds / 10) * 10)
+    text = f"{tens // 60} min {tens % 60} s" if tens % 60 else f"{tens // 60} min"
+    return f"in {text}" if tens >= 60 else f"in {tens} s"
+
+
+def stop_word(reason: str) -> str:
+    return STOP_WORDS.get(reason, reason)
 
 
 def estimate(seconds: float) -> str:

@@ -17,7 +17,7 @@ DELAYS = {
     # Kubernetes restarts a failing container at once, then after 10 s, doubling up to 5 minutes.
     "restartSeconds": 10.0,
     # The service waits up to terminationGracePeriodSeconds; locally never longer than this.
-    "terminationSeconds": 1.0,
+    "terminationSeconds": 600.0,
 }
 # Bucket size and refill a second: reference/azure.md 4.5.
 BUCKETS = {"reads": [250, 25], "writes": [200, 10], "deletes": [200, 10]}

@@ -60,7 +60,8 @@ class ContainerAppsCloud:
 
     def arm_app(self) -> web.Application:
         app = web.Application()
-        app.add_routes(self._handles.routes())
+        execs = [web.get("/_execs", self._exec.count), web.delete("/_execs", self._exec.cut)]
+        app.add_routes([*self._handles.routes(), *execs])
         app.router.add_route("*", "/{path:.*}", self._arm.handle)
         return app
 

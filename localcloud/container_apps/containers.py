@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from localcloud.container_apps.ports import ContainerPlan, Gpu
@@ -41,11 +42,13 @@ def first_container(app: App) -> Json:
     return container
 
 
-def container_plan(app: App, replica: Replica, root: Path, *, crashing: bool = False) -> ContainerPlan:
+def container_plan(
+    app: App, replica: Replica, root: Path, *, crashing: bool = False, has_python: bool = True
+) -> ContainerPlan:
     container = first_container(app)
     words = (*(container.get("command") or ()), *(container.get("args") or ()))
     command = tuple(map(str, words)) or _IMAGE_COMMAND
-    return _plan(app, replica, root, _CRASHING if crashing else command)
+    return replace(_plan(app, replica, root, _CRASHING if crashing else command), has_python=has_python)
 
 
 def exec_plan(app: App, replica: Replica, root: Path, command: tuple[str, ...]) -> ContainerPlan:

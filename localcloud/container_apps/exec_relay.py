@@ -13,15 +13,23 @@ from localcloud.container_apps import frames
 from localcloud.container_apps.ports import Terminal
 
 _MOST_TYPED_FRAMES = 512
+_TOGETHER = 16
+"""Frames of input that are written at once, where so many wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cuts:
-    """When to cut the connection off without a word, as the real service does now and then."""
+    """When to cut the connection off without a word, as the real service does now and then.
+
+    `binary`: it is closed at the first binary frame of input. `unclean`: input is taken for UTF-8, frame by frame.
+    """
 
     idle_s: float | None = None
     after_s: float | None = None
     after_bytes: int | None = None
+    after_frames: int | None = None
+    binary: bool = False
+    unclean: bool = False
 
 
 class Relay:
@@ -43,8 +51,8 @@ class Relay:
         self._cuts = cuts
         # Typed bytes wait here, so that a client's going is noticed while its program does not read.
         self._typed: asyncio.Queue[bytes] = asyncio.Queue(_MOST_TYPED_FRAMES)
-        self._sent_bytes = 0
-        self._enough_sent = asyncio.Event()
+        self._sent_bytes = self._frames = 0
+        self._enough = asyncio.Event()
         self._began_at = self._last_frame_at = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
@@ -74,8 +82,12 @@ class Relay:
             self._saw_frame()
             if message.type is WSMsgType.PING:
                 await self._socket.pong(message.data)
+            elif message.type is WSMsgType.BINARY and self._cuts.binary:
+                await self._socket.close(code=WSCloseCode.UNSUPPORTED_DATA)
+                return
             elif message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 await self._take(message)
+                await self._count()
             elif message.type is not WSMsgType.PONG:
                 return
 
@@ -88,23 +100,34 @@ class Relay:
             return
         match frame:
             case frames.Input(data=typed):
-                await self._typed.put(typed)
+                clean = typed.decode("utf-8", "replace").encode() if self._cuts.unclean else typed
+                await self._typed.put(clean)
             case frames.Resize(columns=columns, rows=rows):
                 self._terminal.resize(columns=columns, rows=rows)
 
     async def _type(self) -> None:
         while True:
-            await self._terminal.write(await self._typed.get())
+            typed = [await self._typed.get()]
+            while not self._typed.empty() and len(typed) < _TOGETHER:
+                typed.append(self._typed.get_nowait())
+            await self._terminal.write(typed[0] if len(typed) == 1 else b"".join(typed))
 
     async def _outward(self) -> None:
         """Send what the program writes, until it has ended."""
         while data := await self._terminal.read():
             await self._socket.send_bytes(frames.output(data))
             self._saw_frame()
-            self._sent_bytes += len(data)
-            if self._cuts.after_bytes is not None and self._sent_bytes >= self._cuts.after_bytes:
-                self._enough_sent.set()
-                await asyncio.Event().wait()  # the connection is about to be cut off: nothing more may pass
+            await self._count(sent=len(data))
+
+    async def _count(self, *, sent: int = 0) -> None:
+        """Count what has passed. Where that is enough the connection is about to be cut off: nothing more may pass."""
+        self._sent_bytes += sent
+        self._frames += 1
+        cuts = self._cuts
+        enough_sent = cuts.after_bytes is not None and self._sent_bytes >= cuts.after_bytes
+        if enough_sent or (cuts.after_frames is not None and self._frames >= cuts.after_frames):
+            self._enough.set()
+            await asyncio.Event().wait()
 
     async def _say_how_it_ended(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -118,7 +141,7 @@ class Relay:
         while (left_s := self._seconds_left()) > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if math.isinf(left_s) else left_s):
-                    await self._enough_sent.wait()
+                    await self._enough.wait()
                     return
 
     def _seconds_left(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 from pathlib import Path
@@ -43,6 +44,7 @@ class ExecServer:
         self._machine = machine
         self._root = root
         self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
+        self._transports: dict[asyncio.Transport, str] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -55,8 +57,26 @@ class ExecServer:
         cuts = self._cuts(app)
         await socket.prepare(request)
         self._sockets.add(socket)
-        await self._serve(socket, request, app, replica, cuts)
+        transport = request.transport
+        if transport is not None:
+            self._transports[transport] = app.name
+        try:
+            await self._serve(socket, request, app, replica, cuts)
+        finally:
+            if transport is not None:
+                self._transports.pop(transport, None)
         return socket
+
+    async def count(self, _request: web.Request) -> web.Response:
+        """Tell how many connections are open."""
+        return web.json_response({"open": len(self._transports)})
+
+    async def cut(self, request: web.Request) -> web.Response:
+        """Cut off every open connection without a word (`?app=`: of apps whose name begins so); tell how many."""
+        meant = [it for it, app in self._transports.items() if app.startswith(request.query.get("app", ""))]
+        for transport in meant:
+            transport.abort()
+        return web.json_response({"cut": len(meant)})
 
     async def close(self, _app: web.Application) -> None:
         """Say goodbye on every open socket: the server is about to stop."""
@@ -94,6 +114,9 @@ class ExecServer:
             idle_s=faults.seconds("exec_idle_drop", app.name),
             after_s=None if limits.get("seconds") is None else number(limits["seconds"]),
             after_bytes=None if limits.get("bytes") is None else int(number(limits["bytes"])),
+            after_frames=None if limits.get("frames") is None else int(number(limits["frames"])),
+            binary=faults.hit("exec_text_only", app.name) is not None,
+            unclean=faults.hit("exec_not_clean", app.name) is not None,
         )
 
     async def _serve(

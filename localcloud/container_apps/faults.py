@@ -29,7 +29,11 @@ MEANINGS = {
     "drop_after": "true: a write takes effect, then the connection is cut off without an answer",
     "conflict_for": "seconds of 409 for an app's writes, counted from its first refused one",
     "delete_conflict_for": "seconds of 409 for an app's deletes, counted from its first refused one",
-    "exec_drop_after": "exec is cut off after this many seconds, or {'bytes': n} of output, or {'seconds': n}",
+    "exec_drop_after": "exec is cut off after this many seconds, or {'seconds': n}, or {'bytes': n} of output, or"
+    " {'frames': n} of either direction, the n-th of which passes",
+    "exec_text_only": "true: exec closes the socket (1003) at the first binary frame of input",
+    "exec_not_clean": "true: exec takes input for UTF-8, frame by frame: what is none becomes U+FFFD",
+    "no_python": "true: the container's python3 does not work",
     "replica_never": "true: the replica is listed and its container stays Waiting for ever",
     "replica_crash": "true: the container ends with exit code 1 as soon as it has started",
     "app_lost": "seconds after its container started at which the app vanishes without a request or an event",
@@ -49,7 +53,7 @@ _NUMBERS = {
     "list_fails_on_page",
     "latency_s",
 }
-_OBJECTS = {"throttle": {"n", "retry_after"}, "exec_drop_after": {"bytes", "seconds"}}
+_OBJECTS = {"throttle": {"n", "retry_after"}, "exec_drop_after": {"bytes", "seconds", "frames"}}
 _LIMITS = {"value", "count", "app", "method"}
 
 

@@ -21,7 +21,6 @@ from localcloud.container_apps.registry import Registry, now
 from localcloud.container_apps.replicas import AT_ONCE, Replicas
 
 _log = logging.getLogger(__name__)
-_GRACE_OF_THE_SERVICE_S = 30.0
 _RETRY_S = 1.0
 Announce = Callable[[Operation], None]
 
@@ -123,14 +122,9 @@ class Lifecycle:
 
     async def _vanish(self, app: App) -> None:
         """End what runs, and only then let the app be gone."""
-        await self._replicas.end(app, grace_s=self._grace_s(app))
+        await self._replicas.end(app)
         self._registry.remove_app(app, now())
         self.wake_all()
-
-    def _grace_s(self, app: App) -> float:
-        wished_s = app.template.get("terminationGracePeriodSeconds")
-        wished_s = _GRACE_OF_THE_SERVICE_S if wished_s is None else float(wished_s)
-        return min(wished_s, self._registry.capacity.seconds("terminationSeconds"))
 
     async def _settle(self, app: App) -> float:
         operation = self._registry.operations.get(app.operation or "")
@@ -157,7 +151,7 @@ class Lifecycle:
 
     async def _end_container(self, app: App) -> None:
         if app.replica is not None and app.replica.phase in {Phase.RUNNING, Phase.BACKING_OFF}:
-            await self._replicas.put_down(app, grace_s=self._grace_s(app))
+            await self._replicas.put_down(app)
 
     async def _clear_unknown_directories(self) -> None:
         known = {app.replica.directory for app in self._registry.apps.values() if app.replica is not None}

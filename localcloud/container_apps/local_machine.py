@@ -19,7 +19,9 @@ from localcloud.container_apps.simulated_gpu import install_nvidia_smi
 from localcloud.container_apps.terminal import LocalTerminal
 
 _POLL_S = 0.01
+_KILLED_WITHIN_S = 1.0
 _NAME_FILE = "replica"
+_NO_PYTHON = "#!/bin/sh\necho 'python3: not found' >&2\nexit 127\n"
 
 
 class LocalMachine:
@@ -74,13 +76,13 @@ class LocalMachine:
     async def processes(self) -> Mapping[str, tuple[int, ...]]:
         return await self._table.fresh()
 
-    async def end(self, replica: str, directory: Path, *, grace_s: float) -> None:
-        pids = (await self._table.fresh()).get(replica, ())
-        _signal(pids, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT)
-        await _until_gone(pids, within_s=grace_s)
+    async def end(self, replica: str, directory: Path, *, main: ProcessMark | None = None, grace_s: float) -> None:
+        if main is not None and grace_s and self.is_alive(main):
+            _signal([main.pid], signal.SIGTERM)
+            await _until_gone([main.pid], within_s=grace_s)
         while pids := (await self._table.fresh()).get(replica, ()):
             _signal(pids, signal.SIGKILL)
-            await _until_gone(pids, within_s=grace_s)
+            await _until_gone(pids, within_s=_KILLED_WITHIN_S)
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
     async def clear(self, directory: Path) -> None:
@@ -118,7 +120,11 @@ def _furnish(plan: ContainerPlan) -> None:
     (plan.directory / _NAME_FILE).write_text(plan.replica, encoding="utf-8")
     python = plan.directory / "bin" / "python3"
     python.unlink(missing_ok=True)
-    python.symlink_to(Path(sys.executable).resolve())
+    if plan.has_python:
+        python.symlink_to(Path(sys.executable).resolve())
+    else:
+        python.write_text(_NO_PYTHON, encoding="utf-8")
+        python.chmod(0o755)
     if plan.gpu is not None:
         install_nvidia_smi(plan.gpu, plan.directory)
 

@@ -53,6 +53,7 @@ class ContainerPlan:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     gpu: Gpu | None = None
+    has_python: bool = True
 
 
 class CommandNotFound(Exception):
@@ -93,8 +94,11 @@ class Machine(Protocol):
         """Return the living process ids by replica, whoever started them."""
         ...
 
-    async def end(self, replica: str, directory: Path, *, grace_s: float) -> None:
-        """End every process of the replica, then remove its directory; returns only when nothing is left."""
+    async def end(self, replica: str, directory: Path, *, main: ProcessMark | None = None, grace_s: float) -> None:
+        """End every process of the replica, then remove its directory; returns only when nothing is left.
+
+        `main`: the container's first process. It alone is told, and has so long; what it leaves dies without a word.
+        """
         ...
 
     async def clear(self, directory: Path) -> None:

@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 AT_ONCE = 0.0
 _DOOMS = ("no_gpu", "profile_full", "replica_never")
 _LONGEST_BACKOFF_S = 300.0
+_GRACE_OF_THE_SERVICE_S = 30.0
+_GRACE_OF_A_HOST_S = 1.0
 
 
 class Replicas:
@@ -50,7 +52,7 @@ class Replicas:
         if replica is None:
             return self._create(app) if self._wanted(app) else math.inf
         if not self._wanted(app) or replica.revision != app.revision.name:
-            await self.end(app, grace_s=self._registry.capacity.seconds("terminationSeconds"))
+            await self.end(app)
             return AT_ONCE
         if replica.doom is not None:
             return self._endure(app, replica, replica.doom)
@@ -66,23 +68,31 @@ class Replicas:
             case Phase.RUNNING:
                 return math.inf
 
-    async def end(self, app: App, *, grace_s: float) -> None:
+    async def end(self, app: App) -> None:
         """End the replica: its processes, its directory, its GPU, its meter."""
         app = self._registry.apps[app.uid]
         if app.replica is None:
             return
         self._unwatch(app.uid)
-        await self._machine.end(app.replica.name, self._root / app.replica.directory, grace_s=grace_s)
+        await self._end_processes(app.replica, self._grace_s(app))
         self._registry.truth_of_end(app, now())
         self._registry.save_app(replace(self._registry.apps[app.uid], replica=None))
         for other in self._registry.apps:
             self._wake(other)
 
-    async def put_down(self, app: App, *, grace_s: float) -> None:
+    async def put_down(self, app: App) -> None:
         """End the container's processes but keep the replica, as when its host is switched off."""
         if app.replica is not None:
-            await self._machine.end(app.replica.name, self._root / app.replica.directory, grace_s=grace_s)
+            await self._end_processes(app.replica, min(self._grace_s(app), _GRACE_OF_A_HOST_S))
             self._registry.truth_of_end(app, now())
+
+    async def _end_processes(self, replica: Replica, grace_s: float) -> None:
+        await self._machine.end(replica.name, self._root / replica.directory, main=replica.process, grace_s=grace_s)
+
+    def _grace_s(self, app: App) -> float:
+        wished_s = app.template.get("terminationGracePeriodSeconds")
+        wished_s = _GRACE_OF_THE_SERVICE_S if wished_s is None else float(wished_s)
+        return min(wished_s, self._registry.capacity.seconds("terminationSeconds"))
 
     def stop_watching(self) -> None:
         for uid in list(self._watchers):
@@ -137,8 +147,10 @@ class Replicas:
         if remaining_s > 0:
             return remaining_s
         crashing = self._registry.faults.hit("replica_crash", app.name) is not None
+        has_python = self._registry.faults.hit("no_python", app.name) is None
+        plan = container_plan(app, replica, self._root, crashing=crashing, has_python=has_python)
         try:
-            mark = self._machine.start_container(container_plan(app, replica, self._root, crashing=crashing))
+            mark = self._machine.start_container(plan)
         except CommandNotFound as error:
             return self._save(
                 app, replace(replica, phase=Phase.BACKING_OFF, phase_at=now(), last_exit=f"StartError: {error}")

@@ -11,12 +11,48 @@ import pty
 import signal
 import struct
 import termios
+from collections.abc import Callable
 
 from localcloud.container_apps.child_process import as_shell_code, start_child, watch_exit
 from localcloud.container_apps.ports import ContainerPlan
 
 _CHUNK = 64 * 1024
 _HANG_UP_GRACE_S = 2.0
+
+
+class _Readiness:
+    """Waits for a descriptor. It stays registered while it is waited for again and again: that is the cheap way."""
+
+    def __init__(self, register: Callable[[Callable[[], None]], None], unregister: Callable[[], None]) -> None:
+        self._register, self._unregister = register, unregister
+        self._registered = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        if not self._registered:
+            self._register(self._ready)
+            self._registered = True
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def tell(self) -> None:
+        """Let who waits look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def close(self) -> None:
+        if self._registered:
+            self._unregister()
+            self._registered = False
+        self.tell()
+
+    def _ready(self) -> None:
+        if self._waiter is None:
+            self.close()  # nobody waits just now: a descriptor that goes on being ready must not wake the loop
+        self.tell()
 
 
 class LocalTerminal:
@@ -41,23 +77,34 @@ class LocalTerminal:
         finally:
             os.close(slave)
         self._open = True
-        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[int] = loop.create_future()
+        self._to_read = _Readiness(lambda tell: loop.add_reader(self._master, tell), self._no_reader)
+        self._to_write = _Readiness(lambda tell: loop.add_writer(self._master, tell), self._no_writer)
         watch_exit(self._child.pid, self._reap)
 
     def _reap(self) -> None:
         self._ended.set_result(as_shell_code(self._child.wait()))
+        self._to_read.tell()
+        self._to_write.tell()
 
     async def read(self) -> bytes:
+        """A pty gives 4 KiB at a time: what is there is taken together."""
         while self._open:
+            data = bytearray()
             try:
-                return os.read(self._master, _CHUNK)
+                while len(data) < _CHUNK and (piece := os.read(self._master, _CHUNK - len(data))):
+                    data += piece
+                return bytes(data)
             except BlockingIOError:
-                if self._ended.done():
-                    return b""
-                await self._until_ready(reading=True)
+                if data or self._ended.done():
+                    return bytes(data)
+                await self._to_read.wait()
             except OSError as error:
                 if error.errno != errno.EIO:
                     raise
+                if data:
+                    return bytes(data)
                 # Nobody holds the other side any more; the program itself may live on for a while.
                 await asyncio.shield(self._ended)
                 return b""
@@ -69,28 +116,17 @@ class LocalTerminal:
             try:
                 rest = rest[os.write(self._master, rest) :]
             except BlockingIOError:
-                await self._until_ready(reading=False)
+                await self._to_write.wait()
             except OSError as error:
                 if error.errno != errno.EIO:
                     raise
                 return
 
-    async def _until_ready(self, *, reading: bool) -> None:
-        """Wait until the pty can be read or written, or the program has ended."""
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
+    def _no_reader(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._master)
 
-        def tell() -> None:
-            if not ready.done():
-                ready.set_result(None)
-
-        (loop.add_reader if reading else loop.add_writer)(self._master, tell)
-        try:
-            waited: set[asyncio.Future[None] | asyncio.Future[int]] = {ready, self._ended}
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if self._open:
-                (loop.remove_reader if reading else loop.remove_writer)(self._master)
+    def _no_writer(self) -> None:
+        asyncio.get_running_loop().remove_writer(self._master)
 
     def resize(self, *, columns: int, rows: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -119,10 +155,9 @@ class LocalTerminal:
         return {group for group in groups if group > 1}
 
     def _close(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._master)
-        loop.remove_writer(self._master)
         self._open = False
+        self._to_read.close()
+        self._to_write.close()
         os.close(self._master)
 
 

@@ -45,6 +45,7 @@ def begun(session: SessionRow, book: Book, gpu_type: GpuType, outlook: Outlook) 
         warn_minutes=list(settings.idle.warn_minutes),
         authorised_until=book.now + book.slice,
         lease_grace_s=settings.idle.grace_minutes * 60,
+        gpu_busy_percent=settings.idle.gpu_busy_percent,
         rate_per_second=rate.amount_per_second if rate else None,
         currency=rate.currency if rate else None,
         price_source=rate.source if rate else PriceSource.RETAIL,

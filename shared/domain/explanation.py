@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.domain.activity import Activity, said_of
 from shared.domain.admission import Book, admissible_type, wait_estimate_s
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.lease import Deadline, deadline
@@ -106,10 +107,13 @@ def _comes_up(session: SessionRow, now: datetime) -> Explanation:
 def _lives(session: SessionRow, shells: Sequence[ShellRow], now: datetime) -> Explanation:
     ends = tuple(sorted(_deadlines(session, shells), key=lambda end: end.at))
     still_open = sum(shell.closed_at is None for shell in shells)
-    active_at = max((shell.last_activity_at for shell in shells), default=session.running_at or now)
-    quiet_s = max(0.0, (now - active_at).total_seconds())
+    last = last_activity(shells) or Activity(at=session.running_at or now)
+    quiet_s = max(0.0, (now - last.at).total_seconds())
     count = f"{still_open} open shell{'' if still_open == 1 else 's'}"
-    summary = f"It runs for {count}; the last activity was {quiet_s:.0f} s ago."
+    summary = f"It runs for {count}; {said_of(last.signal, last.figure)} {quiet_s:.0f} s ago."
+    waited_until = waits_for_client_until(session, shells, now)
+    if waited_until is not None:
+        summary += f" No client is heard; since it was busy, one is waited for until {waited_until:%H:%M:%S} UTC."
     planned = next((end for end in ends if end.reason is not EndReason.LEASE_LAPSED), None)
     if planned is not None:
         summary += f" Unless something happens it stops at {planned.at:%H:%M:%S} UTC ({planned.reason})."
@@ -119,6 +123,21 @@ def _lives(session: SessionRow, shells: Sequence[ShellRow], now: datetime) -> Ex
         remedies=tuple(_ways_to_live_or_end(session, ends)),
         deadlines=ends,
     )
+
+
+def last_activity(shells: Sequence[ShellRow]) -> Activity | None:
+    """Return what counted last as use of the session whose shells these are, None where there are none."""
+    return max((shell.activity for shell in shells), key=lambda one: one.at, default=None)
+
+
+def waits_for_client_until(session: SessionRow, shells: Sequence[ShellRow], now: datetime) -> datetime | None:
+    """Return until when a busy session is kept whose clients are silent, None where one is heard or none was busy."""
+    still_open = [shell for shell in shells if shell.closed_at is None]
+    busy = [shell.busy_until for shell in still_open if shell.busy_until is not None and shell.busy_until > now]
+    if session.state is not SessionState.RUNNING or not busy or any(now < one.lease_expires_at for one in still_open):
+        return None
+    ends = [end.at for end in _deadlines(session, shells) if end.reason is not EndReason.IDLE]
+    return min([max(busy), *ends])
 
 
 WHEN: dict[EndReason, str] = {

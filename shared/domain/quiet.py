@@ -22,15 +22,21 @@ def quiet_seen(session: SessionRow, shells: Sequence[ShellRow], now: datetime) -
 
     A spell lasted at least from the last activity to a look that saw no later one, and at most to the activity that
     came next. The first spell of a length or more is always one that was longer than all before it, so those are kept.
+    Time in which a silent client was waited for, since its last report was busy (activity.py), is no quiet.
     """
     if session.running_at is None:
         return {}
     active_at = max([session.running_at, *(shell.last_activity_at for shell in shells)])
-    begun_s = round((active_at - session.running_at).total_seconds(), 1)
-    lasted_s = round((now - active_at).total_seconds(), 1)
-    between_s = (active_at - (session.active_at or session.running_at)).total_seconds()
+    waited_for = [one.busy_until for one in shells if one.busy_until and one.lease_expires_at <= now]
+    busy_until = max(waited_for, default=None)
+    quiet_from = max(active_at, min(now, busy_until or active_at))
+    begun_s = round((quiet_from - session.running_at).total_seconds(), 1)
+    lasted_s = round((now - quiet_from).total_seconds(), 1)
+    seen_at = session.active_at or session.running_at
+    between_s = (active_at - max(seen_at, min(active_at, session.busy_until or seen_at))).total_seconds()
     return {
         "active_at": active_at,
+        "busy_until": busy_until,
         "quiet": _noted(session.quiet, (begun_s, lasted_s)),
         "quiet_at_most_s": max(session.quiet_at_most_s or 0.0, between_s, lasted_s),
     }

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from shared.domain.activity import GPU_BUSY_PERCENT, Activity, Signal
 from shared.domain.effective import bounded
 from shared.domain.errors import ErrorCode, Problem
 from shared.domain.governance import Governance
@@ -126,6 +127,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     idle_timeout_s: float
     max_lifetime_s: float
     lease_grace_s: float = 0.0
+    gpu_busy_percent: float = GPU_BUSY_PERCENT
     user_name: str = ""
     session_name: str | None = None
     labels: dict[str, str] = {}
@@ -179,6 +181,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     active_at: datetime | None = None
     quiet: list[tuple[float, float]] = []
     quiet_at_most_s: float | None = None
+    busy_until: datetime | None = None
     missing_since: datetime | None = None
     stopping_at: datetime | None = None
     delete_sent_at: datetime | None = None
@@ -247,6 +250,10 @@ class ShellRow(Row, frozen=True, kw_only=True):
     created_at: datetime
     lease_expires_at: datetime
     last_activity_at: datetime
+    active_signal: Signal | None = None  # what that was; None: the opening, or not recorded
+    active_figure: float | None = None  # of Gpu: percent; of Process: how many
+    busy_until: datetime | None = None  # its last report was busy: so long its client is waited for
+    busy_signal: Signal | None = None
     closed_at: datetime | None = None
     origin: dict[str, str] = {}
     guest: bool = False  # in another shell's session, since there was no place for one of its own
@@ -254,6 +261,8 @@ class ShellRow(Row, frozen=True, kw_only=True):
     running_at: datetime | None = None
     idle_timeout_s: float | None = None
     max_lifetime_s: float | None = None
+    lease_grace_s: float = 0.0
+    gpu_busy_percent: float = GPU_BUSY_PERCENT
     warn_minutes: list[float] = []
     extendable: bool = True  # whether its lifetime may be extended further
     keep_until: datetime | None = None
@@ -267,6 +276,17 @@ class ShellRow(Row, frozen=True, kw_only=True):
             lease_expires_at=self.lease_expires_at,
             last_activity_at=self.last_activity_at,
             closed=self.closed_at is not None,
+            busy_until=self.busy_until,
+        )
+
+    @property
+    def activity(self) -> Activity:
+        return Activity(
+            at=self.last_activity_at,
+            signal=self.active_signal,
+            figure=self.active_figure,
+            busy_until=self.busy_until,
+            busy_signal=self.busy_signal,
         )
 
 
@@ -307,6 +327,20 @@ def hold_facts(session: SessionRow, shells: list[ShellRow], lease_grace: timedel
         keep_until=session.keep_until,
         ordered=ordered_end(session),
     )
+
+
+def limits_of(session: SessionRow) -> dict[str, object]:
+    """Return the columns of a session that its shells repeat, so that a renewal is answered from its shell alone."""
+    return {
+        "idle_timeout_s": session.idle_timeout_s,
+        "max_lifetime_s": session.max_lifetime_s,
+        "lease_grace_s": session.lease_grace_s,
+        "gpu_busy_percent": session.gpu_busy_percent,
+        "warn_minutes": session.warn_minutes,
+        "extendable": session.extendable,
+        "ordered_stop_at": session.ordered_stop_at,
+        "ordered_stop_reason": session.ordered_stop_reason,
+    }
 
 
 def ordered_end(row: SessionRow | ShellRow) -> Deadline | None:

@@ -80,6 +80,12 @@ class ImageSettings(Wire, frozen=True, kw_only=True):
 
 
 class IdleSettings(Wire, frozen=True, kw_only=True):
+    """When a session is taken for unused. `grace_minutes`: for how long one is kept with no client heard.
+
+    It counts from the end of the last lease (150 s as a rule). A session that was quiet ends as idle meanwhile; one
+    that was busy, by its GPU or a process, does not: so a laptop may sleep while a training runs.
+    """
+
     timeout_minutes: float = 30.0
     warn_minutes: tuple[float, ...] = (5.0, 1.0)
     gpu_busy_percent: float = 10.0

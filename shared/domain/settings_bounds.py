@@ -31,6 +31,7 @@ HIGHEST_CAP = 500
 """So many users' counts still fit into one column of the ledger (32,000 characters: reliability.md 3.1)."""
 LONGEST_MINUTES = 7 * 24 * 60.0
 LONGEST_WAIT_MINUTES = 24 * 60.0
+LONGEST_GRACE_MINUTES = 24 * 60.0
 LONGEST_HALF_LIFE_MINUTES = 30 * 24 * 60.0
 LARGEST_BUDGET = Decimal(10_000_000)
 LARGEST_SETTINGS = 15_000
@@ -102,7 +103,7 @@ def _regions(regions: tuple[RegionSetting, ...], bounds: SettingsBounds) -> Iter
 def _idle(idle: IdleSettings, shortest: float) -> Iterator[Complaint]:
     timeout = "idle.timeoutMinutes"
     yield from outside(timeout, idle.timeout_minutes, shortest, LONGEST_MINUTES)
-    yield from outside("idle.graceMinutes", idle.grace_minutes, 0, 60)
+    yield from outside("idle.graceMinutes", idle.grace_minutes, 0, LONGEST_GRACE_MINUTES)
     yield from outside("idle.gpuBusyPercent", idle.gpu_busy_percent, 0, 100)
     if idle.warn_minutes == IdleSettings().warn_minutes:
         return

@@ -47,8 +47,9 @@ class Use:
     """How a session went once it had its place. `replica_s`, `ready_s`: seconds from there to a replica, to running.
 
     Seconds from running: `active_s` to the last activity, `leaves_s` until it stopped otherwise than idle (None: idle,
-    or lapsed), `lapses_s` until its last lease ran out, `kept_s` until which somebody had it kept. `clears_s`: from its
-    end until its place was free; of one that never ran, all the time that it had the place.
+    or lapsed), `lapses_s` until its last lease ran out, `kept_s` until which somebody had it kept, `busy_s` until the
+    lease ran out with which it was last said to be busy. `clears_s`: from its end until its place was free; of one that
+    never ran, all the time that it had the place.
     """
 
     clears_s: float
@@ -59,6 +60,7 @@ class Use:
     ended_as: EndReason | None = None
     lapses_s: float | None = None
     kept_s: float | None = None
+    busy_s: float | None = None
     extended_s: float = 0.0
     idle_limit_s: float = 0.0
     quiet: Sequence[Spell] = ()
@@ -97,6 +99,7 @@ def use_of(row: SessionRow, until: datetime) -> Use | None:
         ended_as=row.end_reason,
         lapses_s=(stopped_at - began).total_seconds() - row.lease_grace_s if lapsed else None,
         kept_s=seconds_between(began, row.keep_until),
+        busy_s=(row.busy_until - began).total_seconds() - row.lease_grace_s if row.busy_until else None,
         extended_s=row.extended_s,
         idle_limit_s=row.idle_timeout_s,
         quiet=row.quiet,
@@ -115,7 +118,8 @@ def _ended_by_rule(row: SessionRow, active_at: datetime, stopped_at: datetime) -
     """Return the instant that ended the session: its rule's own where a rule did, which the driver sees a bit later."""
     at = stopped_at
     if row.end_reason is EndReason.IDLE:
-        at = max(active_at + timedelta(seconds=row.idle_timeout_s), row.keep_until or active_at)
+        idle_at = active_at + timedelta(seconds=row.idle_timeout_s)
+        at = max(idle_at, row.keep_until or idle_at, row.busy_until or idle_at)
     elif row.end_reason is EndReason.MAX_LIFETIME and row.running_at is not None:
         at = row.running_at + timedelta(seconds=row.max_lifetime_s)
     return min(at, stopped_at)
@@ -140,17 +144,19 @@ def end_of_use(use: Use, running_at: datetime, settings: GpuSettings) -> End:
     active_s, doubt = _active_until(use, idle_s)
     longest_s = settings.max_lifetime_minutes * 60 + min(use.extended_s, settings.extend_limit_minutes * 60)
     lease_s = longest_s if use.lapses_s is None else use.lapses_s
+    grace = timedelta(minutes=settings.idle.grace_minutes)
     shell = ShellFacts(
         lease_expires_at=running_at + timedelta(seconds=lease_s),
         last_activity_at=running_at + timedelta(seconds=active_s),
         closed=False,
+        busy_until=running_at + timedelta(seconds=use.busy_s) + grace if use.busy_s is not None else None,
     )
     facts = HoldFacts(
         shells=(shell,),
         running_at=running_at,
         idle_timeout=timedelta(seconds=idle_s),
         max_lifetime=timedelta(seconds=longest_s),
-        lease_grace=timedelta(minutes=settings.idle.grace_minutes),
+        lease_grace=grace,
         keep_until=running_at + timedelta(seconds=use.kept_s) if use.kept_s is not None else None,
     )
     end = deadline(facts)

@@ -56,9 +56,9 @@ def warning_of(
 
 def _what_to_do(reason: EndReason, session: SessionId, *, extendable: bool) -> str:
     if reason is EndReason.IDLE:
-        return f"Any key keeps it, or: devboxgpu sessions extend {session} --minutes 60"
+        return f"Any key keeps it; Enter ~e keeps it for longer, or: devboxgpu sessions extend {session} --minutes 60"
     if reason is EndReason.MAX_LIFETIME and extendable:
-        return f"Save your work, or: devboxgpu sessions extend {session} --minutes 60"
+        return f"Save your work; Enter ~e extends it, or: devboxgpu sessions extend {session} --minutes 60"
     if reason is EndReason.BUDGET_EXHAUSTED:
         return "Save your work, or ask a project administrator for more."
     return "Save your work."

@@ -10,6 +10,7 @@ from azure.core.exceptions import HttpResponseError
 from shared.domain.provisioning import AppCondition, AppSeen, says_no_capacity
 from shared.domain.sweeping import ListedApp
 from shared.ports.container_apps import PLATFORM_TAG, PROJECT_TAG, AppSpec
+from shared.ports.main_process import GRACE_S, MAIN_PROCESS
 
 THROTTLED_PAUSE_S = 10.0
 TROUBLE_PAUSE_S = 5.0
@@ -17,13 +18,12 @@ CONTAINER = "shell"
 
 
 def app_body(spec: AppSpec) -> dict[str, Any]:
-    """Return the app's ARM body (azure.md 2.5). The main process only waits: shells come by exec."""
-    waits = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
+    """Return the app's ARM body (azure.md 2.5). The main process waits: shells come by exec."""
     container = {
         "name": CONTAINER,
         "image": spec.image,
         "command": ["/bin/sh", "-c"],
-        "args": [waits],
+        "args": [MAIN_PROCESS],
         "resources": {"cpu": spec.cpu, "memory": f"{spec.memory_gib}Gi"},
     }
     body: dict[str, Any] = {
@@ -34,7 +34,7 @@ def app_body(spec: AppSpec) -> dict[str, Any]:
             "workloadProfileName": spec.profile,
             "configuration": {"activeRevisionsMode": "Single"},
             "template": {
-                "terminationGracePeriodSeconds": 30,
+                "terminationGracePeriodSeconds": GRACE_S,
                 "containers": [container],
                 "scale": {"minReplicas": 1, "maxReplicas": 1},
             },

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -44,6 +45,7 @@ class Terminal:
             stderr=subprocess.PIPE,
             env={**self.environment, **environment},
             cwd=self.cwd,
+            preexec_fn=heed_interrupts,
         )
 
     def spawn(self, *arguments: str, **environment: str) -> pexpect.spawn:
@@ -55,6 +57,11 @@ class Terminal:
             dimensions=(30, 100),
             timeout=PATIENCE_S,
         )
+
+
+def heed_interrupts() -> None:
+    """As at a terminal: a test run in the background ignores them, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -46,6 +46,11 @@ class FakeControlPlane:
     extend_limit_minutes: float = 240.0
     project: FakeProject = field(default_factory=FakeProject)
     usage: FakeUsage = field(default_factory=FakeUsage)
+    priced: bool = True
+    """Whether a shell has a price from the beginning."""
+    health: dict[str, object] = field(default_factory=lambda: {"status": "ok", "version": "0.1.0", "unavailable": []})
+    date: str = ""
+    """What its clock shows, where it is not this machine's."""
     busy_answers: int = 0
     """How many of the next calls are answered 503."""
     connect_not_ready: int = 0
@@ -98,6 +103,8 @@ class FakeControlPlane:
             if self.busy_answers:
                 self.busy_answers -= 1
                 return 503, None, {"Retry-After-Ms": "10"}
+            if call.path == "/api/healthz":
+                return 200, self.health, {"Date": self.date} if self.date else {}
             if call.path == "/token":
                 return 200, {"access_token": TOKEN, "expires_in": 3600}, {}
             if call.headers.get("authorization") != f"Bearer {TOKEN}":
@@ -125,8 +132,12 @@ class FakeControlPlane:
                 return self._decide(call.body or {})
             case "PUT", ["users", "me", "shells", shell]:
                 return self._open(shell, call)
+            case "GET", ["users", "me", "shells"]:
+                return self._page([self.shell] if self.shell else [], call)
             case "GET", ["users", "me", "shells", shell] if self._knows(shell):
                 return 200, self.shell, {}
+            case "GET", ["users", "me", "shells"]:
+                return 200, {"value": [self.shell] if self.shell is not None else []}, {}
             case "DELETE", ["users", "me", "shells", shell]:
                 return self._close(shell)
             case "POST", ["users", "me", "shells", shell, "connect"] if self._knows(shell):
@@ -198,6 +209,8 @@ class FakeControlPlane:
             "etag": '"1"',
             "aFieldOfTheFuture": 1,
         }
+        if not self.priced:
+            del self.shell["price"]
         location = f"http://127.0.0.1:{self.port}/api/projects/demo/operations/op-1?api-version=2026-12-01-preview"
         return 201, self.shell, {"Operation-Location": location, "Retry-After-Ms": "20"}
 
@@ -285,7 +298,11 @@ class FakeControlPlane:
     def _renew(self) -> Answer:
         assert self.shell is not None
         if self.shell["state"] in {"Stopping", "Ended"}:
-            why = {"code": "Stopped", "message": "it was stopped", "target": self.shell["endReason"]}
+            why = {
+                "code": "Stopped",
+                "message": "it was stopped",
+                "target": self.shell.get("endReason", "ShellsClosed"),
+            }
             return error(409, "ShellEnded", "the session of this shell was stopped", details=[why])
         return 200, {"renewAfterSeconds": self.renew_after_s, "warnings": self.warnings}, {}
 
@@ -312,6 +329,9 @@ class FakeControlPlane:
         return self.shell is not None and self.shell["id"] == shell
 
     def _session(self, session: str) -> dict[str, object] | None:
+        if self.shell is not None and self.shell["session"] == session and not self.sessions:
+            others = [{"id": f"sh-other-{number}"} for number in range(self.other_shells)]
+            return {**self.shell, "id": session, "shells": [{"id": self.shell["id"]}, *others]}
         return next((found for found in self.sessions if found["id"] == session), None)
 
 
@@ -328,11 +348,13 @@ def _handler(plane: FakeControlPlane) -> type[BaseHTTPRequestHandler]:
             data = (
                 answer.encode() if isinstance(answer, str) else b"" if answer is None else json.dumps(answer).encode()
             )
-            self.send_response(status)
+            self.send_response_only(status)
+            self.send_header("Date", extra.pop("Date", self.date_time_string()))
             for name, value in {**extra, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(data)
+            with contextlib.suppress(ConnectionError):  # the command need not wait for every answer
+                self.wfile.write(data)
 
         do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any
 

@@ -13,6 +13,7 @@ import shlex
 import signal
 import struct
 import subprocess
+import tempfile
 import termios
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -28,6 +30,8 @@ from websockets.http11 import Request, Response
 class FakeExec:
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.temporary = Path()
+        """The container's TMPDIR: short, because a socket's address must be."""
         self.tokens: set[str] = set()
         self.path = os.defpath
         self.read_size = 65536
@@ -37,6 +41,10 @@ class FakeExec:
         self.sizes: list[tuple[int, int]] = []
         self.largest_frame = 0
         self.binary_frames: list[bytes] = []
+        self.text_frames: list[str] = []
+        self.largest_binary: int | None = None
+        """Bytes of payload in a binary frame above which the connection is cut."""
+        self.damage_binary = False
         self.open: dict[ServerConnection, subprocess.Popen[bytes]] = {}
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -49,15 +57,34 @@ class FakeExec:
         (tools / "sh").symlink_to(f"/usr/bin/{kind}")
         self.path = f"{tools}:{self.path}"
 
+    def use_no_python(self) -> None:
+        """Makes the container one where the agent cannot run."""
+        tools = self.home / "no-python"
+        tools.mkdir()
+        for tool in Path("/usr/bin").iterdir():
+            if not tool.name.startswith("python"):
+                (tools / tool.name).symlink_to(tool)
+        self.path = str(tools)
+
     @contextlib.contextmanager
     def running(self) -> Iterator[FakeExec]:
+        with tempfile.TemporaryDirectory(prefix="dbg-", ignore_cleanup_errors=True) as temporary:
+            self.temporary = Path(temporary)
+            with self._running():
+                yield self
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
         thread = threading.Thread(target=self._run, daemon=True)
         thread.start()
         assert self._started.wait(10)
         try:
-            yield self
+            yield
         finally:
             self.kill_processes()
+            self.kill_agents()
+            self._kill_what_is_left()
+            self.drop()  # who has not said goodbye is not waited for
             self._loop.call_soon_threadsafe(self._done.set)
             thread.join(10)
 
@@ -70,6 +97,27 @@ class FakeExec:
         for process in list(self.open.values()):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+    def agents(self) -> list[int]:
+        """Process ids of the agents of this container: they outlive what exec has started."""
+        found = []
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if process.name.isdigit() and f"{self.temporary}/devboxgpu-" in (process / "cmdline").read_text():
+                    found.append(int(process.name))
+        return found
+
+    def kill_agents(self) -> None:
+        for agent in self.agents():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(agent, signal.SIGKILL)
+
+    def _kill_what_is_left(self) -> None:
+        """Programs outlive their agent as long as they like; a container would end with all of them."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("TMPDIR") == str(self.temporary):
+                    process.kill()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -121,14 +169,14 @@ class FakeExec:
                 signal.signal(ignored, signal.SIG_DFL)  # a background test run ignores them, and so would its children
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
-        environment = {"PATH": self.path, "HOME": str(self.home), "LANG": "C.UTF-8"}
+        places = {"PATH": self.path, "HOME": str(self.home), "TMPDIR": str(self.temporary)}
         process = subprocess.Popen(
             shlex.split(command),
             stdin=slave,
             stdout=slave,
             stderr=slave,
             cwd=self.home,
-            env=environment,
+            env={**places, "LANG": "C.UTF-8"},
             preexec_fn=become_session_leader,
         )
         os.close(slave)
@@ -149,9 +197,7 @@ class FakeExec:
 
     async def _write(self, connection: ServerConnection, master: int) -> None:
         async for message in connection:
-            if isinstance(message, bytes):
-                self.binary_frames.append(message)
-            data = message.encode() if isinstance(message, str) else message
+            data = self._take(connection, message)
             self.largest_frame = max(self.largest_frame, len(data) - 2)
             if data[:2] == b"\x00\x00":
                 await asyncio.to_thread(_write_all, master, data[2:], self.open[connection])
@@ -159,6 +205,16 @@ class FakeExec:
                 size = json.loads(data[2:])
                 self.sizes.append((size["Width"], size["Height"]))
                 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size["Height"], size["Width"], 0, 0))
+
+    def _take(self, connection: ServerConnection, message: str | bytes) -> bytes:
+        if isinstance(message, str):
+            self.text_frames.append(message)
+            return message.encode()
+        self.binary_frames.append(message)
+        if self.largest_binary is not None and len(message) - 2 > self.largest_binary:
+            connection.transport.abort()
+            return b""
+        return message[:2] + message[2:].decode(errors="replace").encode() if self.damage_binary else message
 
 
 def _port(server: Server) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import termios
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pexpect
 import pytest
@@ -73,11 +75,10 @@ def test_the_size_is_told_at_first_and_at_every_change(terminal: Terminal, event
     screen.sendline("stty size")
     screen.expect_exact("30 100")
 
-    screen.setwinsize(44, 133)
-    eventually(lambda: (133, 44) in terminal.plane.exec.sizes)
-
-    screen.sendline("stty size")
-    screen.expect_exact("44 133")
+    for rows in range(31, 61):  # a window that is being dragged
+        screen.setwinsize(rows, 3 * rows)
+    screen.sendline("until test \"$(stty size)\" = '60 180'; do sleep 0.01; done; echo it is-$((60*180))")
+    screen.expect_exact("it is-10800")
     screen.sendline("exit")
     assert exit_code(screen) == 0
 
@@ -177,32 +178,82 @@ def test_a_second_ctrl_c_leaves_at_once(terminal: Terminal, eventually: Eventual
     terminal.plane.close_allowed.set()
 
 
-def test_a_dropped_connection_is_mended_in_the_same_session(terminal: Terminal) -> None:
+def test_after_a_drop_the_same_shell_goes_on(terminal: Terminal) -> None:
     screen = opened(terminal)
+    screen.sendline("x=kept; (sleep 0.3; echo printed-$((1+1))-meanwhile) &")
+    screen.expect_exact(PROMPT)
 
     terminal.plane.exec.drop()
-    screen.expect_exact("connection lost, reconnecting")
-    screen.expect_exact("reconnected: a new shell in the same session s-fake")
-    screen.sendline("echo again-$((1+1))")
-    screen.expect_exact("again-2")
+    screen.send("echo still-$")  # typed while there is no connection
+    screen.expect(rb"\x1b\[2mdevboxgpu: reconnected after [0-9.]+ s\x1b\[22m\r\n")
+    screen.sendline("x")
+    screen.expect_exact("still-kept")
+    screen.sendline("wait")
     screen.sendline("exit 5")
 
     assert exit_code(screen) == 5
+    assert screen.before.count(b"printed-2-meanwhile") <= 1
     assert len(terminal.plane.made("PUT", "")) == 1
     assert len(terminal.plane.exec.tokens) == 2
 
 
-def test_a_full_screen_program_that_is_cut_off_gives_the_screen_back(terminal: Terminal) -> None:
+def test_a_frozen_client_comes_back_to_the_same_shell(terminal: Terminal, eventually: Eventually) -> None:
     screen = opened(terminal)
+    screen.sendline("x=kept")
+    screen.expect_exact(PROMPT)
+
+    os.kill(screen.pid, signal.SIGSTOP)  # the laptop sleeps
+    terminal.plane.exec.drop()
+    eventually(lambda: not terminal.plane.exec.open)
+    os.kill(screen.pid, signal.SIGCONT)
+
+    screen.expect_exact("reconnected after")
+    screen.sendline("echo still-$x")
+    screen.expect_exact("still-kept")
+    screen.sendline("exit 5")
+    assert exit_code(screen) == 5
+
+
+def test_a_full_screen_program_is_not_written_over_at_a_drop(terminal: Terminal, eventually: Eventually) -> None:
+    screen = opened(terminal)
+    screen.sendline("printf '\\033[?1049h'; echo full-$((1+1))-screen; read x; printf '\\033[?1049l'")
+    screen.expect_exact("full-2-screen")
+
+    terminal.plane.exec.drop()
+    eventually(lambda: len(terminal.plane.exec.commands) == 2)
+    screen.send("\r")
+    screen.expect_exact("\x1b[?1049l")
+
+    assert b"reconnected" not in screen.before
+    screen.sendline("exit")
+    assert exit_code(screen) == 0
+
+
+def test_without_python_a_drop_gives_the_screen_back_and_a_new_shell(terminal: Terminal) -> None:
+    terminal.plane.exec.use_no_python()
+    screen = terminal.spawn("shell")
+    screen.expect_exact("no agent in this container (there is no python3): a dropped connection ends it\r\n")
+    screen.expect_exact(PROMPT)
     screen.sendline("printf '\\033[?1049h'; echo full-$((1+1))-screen")
     screen.expect_exact("full-2-screen")
 
     terminal.plane.exec.drop()
 
     screen.expect_exact("\x1b[?1049l")
-    screen.expect_exact("reconnected")
-    screen.sendline("exit")
-    assert exit_code(screen) == 0
+    screen.expect_exact("a new shell in the same session s-fake; the old one may be gone")
+    screen.sendline("exit 5")
+    assert exit_code(screen) == 5
+    assert len(terminal.plane.made("PUT", "")) == 1
+
+
+def test_an_agent_that_is_killed_is_told(terminal: Terminal) -> None:
+    screen = opened(terminal)
+
+    terminal.plane.exec.kill_agents()
+
+    screen.expect_exact("the agent in the container has ended")
+    assert exit_code(screen) == 125
+    assert terminal.plane.closed
 
 
 def test_ctrl_c_while_reconnecting_gives_up(terminal: Terminal) -> None:
@@ -248,14 +299,50 @@ def test_a_command_at_a_terminal_has_a_terminal(terminal: Terminal) -> None:
     assert exit_code(screen) == 6
 
 
-def test_a_command_is_not_run_a_second_time_when_the_connection_drops(terminal: Terminal) -> None:
-    screen = terminal.spawn("run", "--", "sh", "-c", "echo begun; sleep 60")
+def test_a_command_goes_on_through_a_drop_and_is_not_run_twice(terminal: Terminal, eventually: Eventually) -> None:
+    command = "echo begun >> log; echo begun; until test -e go; do sleep 0.01; done; echo ended-$((1+1)); exit 6"
+    screen = terminal.spawn("run", "--", "sh", "-c", command)
     screen.expect_exact("begun")
 
     terminal.plane.exec.drop()
+    eventually(lambda: len(terminal.plane.exec.commands) == 2)
+    (terminal.plane.exec.home / "go").touch()
+    screen.expect_exact("ended-2")
+
+    assert exit_code(screen) == 6
+    assert (terminal.plane.exec.home / "log").read_text() == "begun\n"
+
+
+def test_the_keys_tell_of_the_session_and_extend_it(terminal: Terminal) -> None:
+    screen = opened(terminal)
+
+    assert terminal.plane.shell is not None
+    stops_at = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
+    terminal.plane.sessions = [{**terminal.plane.shell, "id": "s-fake", "stopsAt": stops_at, "stopReason": "Idle"}]
+
+    screen.send("\r~i")
+    screen.expect_exact("devboxgpu: session s-fake · Running".encode())
+    screen.expect_exact("devboxgpu: T4 in westus3 · cost unknown · 1.56 USD/h".encode())
+    screen.expect_exact("(in 20 min): idle")
+    screen.send("\r~e")
+    screen.expect_exact("devboxgpu: extended: stops at ")
+    screen.expect_exact("(in 1 h 19 min): idle")
+    screen.sendline("exit")
+
+    assert exit_code(screen) == 0
+
+
+def test_a_paste_of_a_megabyte_arrives_whole_and_does_not_lock_the_keys(terminal: Terminal) -> None:
+    screen = opened(terminal)
+    screen.sendline("stty raw -echo; echo rea''dy; head -c 1000000 | md5sum; stty sane; sleep 100")
+    screen.expect_exact("ready")
+    paste = b"0123456789abcde\n" * 62_500
+
+    screen.send(paste)
+    screen.expect_exact(hashlib.md5(paste).hexdigest())
+    screen.send("\r~.")
 
     assert exit_code(screen) == 125
-    assert len(terminal.plane.exec.commands) == 1
 
 
 @pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

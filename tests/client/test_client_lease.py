@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from devboxgpu.activity import Activity
+from devboxgpu.activity import Activity, ActivityReport
 from devboxgpu.errors import Detail, RefusedError, SessionEndedError, UnreachableError
 from devboxgpu.lease import LeaseKeeper
 from devboxgpu.wire import LeaseRenewal, LeaseWarning
@@ -20,10 +20,10 @@ class Service:
 
     def __init__(self, answers: list[Answer]) -> None:
         self.answers = answers
-        self.renewed: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.renewed: queue.SimpleQueue[ActivityReport] = queue.SimpleQueue()
 
-    def renew_lease(self, shell: str, *, active_seconds_ago: int) -> LeaseRenewal:
-        self.renewed.put(active_seconds_ago)
+    def renew_lease(self, shell: str, report: ActivityReport) -> LeaseRenewal:
+        self.renewed.put(report)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer

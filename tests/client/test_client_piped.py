@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from conftest import Terminal
+
+Eventually = Callable[[Callable[[], object]], None]
 
 
 @pytest.mark.parametrize("kind", ["dash", "bash"])
@@ -16,19 +20,29 @@ def test_a_script_from_a_pipe_runs_and_its_output_is_clean(terminal: Terminal, k
 
     done = terminal.run("shell", data=b"echo hello; echo problem >&2; exit 3\n")
 
-    assert (done.stdout, done.returncode) == (b"hello\nproblem\n", 3)
+    assert (done.stdout, done.returncode) == (b"hello\n", 3)
+    assert b"\nproblem\n" in done.stderr
     assert terminal.plane.closed
 
 
-def test_two_mebibytes_of_random_bytes_come_back_unchanged(terminal: Terminal) -> None:
-    data = os.urandom(2 << 20)
+def test_twenty_mebibytes_of_random_bytes_come_back_unchanged(terminal: Terminal) -> None:
+    data = os.urandom(20 << 20)
 
     done = terminal.run("run", "--", "cat", data=data)
 
     assert hashlib.sha256(done.stdout).hexdigest() == hashlib.sha256(data).hexdigest()
     assert done.returncode == 0
-    assert terminal.plane.exec.largest_frame <= 2048
-    assert terminal.plane.exec.binary_frames == []
+    assert terminal.plane.exec.largest_frame == 32 * 1024
+
+
+def test_a_service_that_takes_only_text_frames_gets_them_and_nothing_is_lost(terminal: Terminal) -> None:
+    terminal.plane.exec.largest_binary = 0
+    data = os.urandom(1 << 20)
+
+    done = terminal.run("run", "--", "cat", data=data)
+
+    assert (done.stdout == data, done.returncode) == (True, 0)
+    assert len(terminal.plane.exec.binary_frames) == 1, "only the ladder may have been tried"
 
 
 def test_output_that_arrives_in_pieces_of_characters_is_put_together(terminal: Terminal) -> None:
@@ -149,18 +163,142 @@ def test_when_nobody_reads_our_output_any_more_the_session_is_closed(terminal: T
     assert terminal.plane.closed
 
 
-def test_a_connection_that_drops_under_a_command_never_ends_well(terminal: Terminal) -> None:
-    process = terminal.start("run", "--", "sh", "-c", "echo started; sleep 60")
+def attached_again(terminal: Terminal, times: int) -> bool:
+    return bool(terminal.plane.exec.open) and len(terminal.plane.exec.commands) == times
+
+
+SLOW_COUNT = "echo begun >> log; for i in $(seq 300); do echo $i; echo e$i >&2; sleep 0.003; done; exit 7"
+
+
+def test_a_connection_that_drops_again_and_again_changes_nothing(terminal: Terminal, eventually: Eventually) -> None:
+    process = terminal.start("run", "--", "sh", "-c", SLOW_COUNT)
+    for drops in range(1, 5):
+        eventually(partial(attached_again, terminal, drops))
+        terminal.plane.exec.tokens.clear()  # the token that was good at first has expired
+        terminal.plane.exec.drop()
+
+    output, errors = process.communicate(timeout=40)
+
+    assert output == b"".join(b"%d\n" % number for number in range(1, 301))
+    assert [line for line in errors.split(b"\n") if line.startswith(b"e")] == [b"e%d" % n for n in range(1, 301)]
+    assert process.returncode == 7
+    assert (terminal.plane.exec.home / "log").read_text() == "begun\n"
+    assert len(terminal.plane.made("PUT", "")) == 1
+
+
+def test_input_sent_while_the_connection_drops_arrives_once(terminal: Terminal, eventually: Eventually) -> None:
+    process = terminal.start("run", "--", "cat")
+    assert process.stdin is not None
+    data = os.urandom(100_000)
+    for number in range(4):
+        eventually(partial(attached_again, terminal, number + 1))
+        process.stdin.write(data)
+        process.stdin.flush()
+        terminal.plane.exec.drop()
+
+    output, _ = process.communicate(timeout=40)
+    assert (output == data * 4, process.returncode) == (True, 0)
+
+
+def test_an_agent_that_is_killed_ends_the_command_with_an_error(terminal: Terminal) -> None:
+    process = terminal.start("run", "--", "sh", "-c", "echo begun >> log; echo started; exec sleep 20")
     assert process.stdout is not None
+    assert process.stdout.readline() == b"started\n"
+
+    terminal.plane.exec.kill_agents()
+
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 125
+    assert b"the agent in the container has ended" in errors
+    assert (terminal.plane.exec.home / "log").read_text() == "begun\n"
+
+
+def test_without_python_it_is_said_once_and_a_drop_never_ends_well(terminal: Terminal) -> None:
+    terminal.plane.exec.use_no_python()
+    process = terminal.start("run", "--", "sh", "-c", "echo problem >&2; echo started; sleep 60")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"problem\n"
     assert process.stdout.readline() == b"started\n"
 
     terminal.plane.exec.drop()
 
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 125
+    assert errors.count(b"no agent in this container (there is no python3): a dropped connection ends it") == 1
     assert b"connection to the session was lost" in errors
-    assert len(terminal.plane.exec.commands) == 1
+    assert len(terminal.plane.exec.commands) == 2, "the agent was tried for, and the command run once"
     assert terminal.plane.closed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_signals_go_to_the_remote_command(terminal: Terminal, number: signal.Signals) -> None:
+    name = number.name.removeprefix("SIG")
+    process = terminal.start("run", "--", "sh", "-c", f"trap 'echo got; exit 9' {name}; echo ready; sleep 20 & wait")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+
+    process.send_signal(number)
+
+    output, _ = process.communicate(timeout=20)
+    assert (output, process.returncode) == (b"got\n", 9)
+    assert terminal.plane.closed
+
+
+def hook(terminal: Terminal, script: str) -> None:
+    folder = terminal.plane.exec.home / ".devboxgpu"
+    folder.mkdir()
+    (folder / "on-stop").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "on-stop").chmod(0o755)
+
+
+def test_the_save_hook_runs_before_the_session_is_stopped(terminal: Terminal) -> None:
+    hook(terminal, "echo saving; echo saved > work")
+
+    done = terminal.run("run", "--", "sh", "-c", "exit 3")
+
+    assert b"\nsaving\n" in done.stderr
+    assert (done.stdout, done.returncode) == (b"", 3)
+    assert (terminal.plane.exec.home / "work").read_text() == "saved\n"
+
+
+def test_a_save_hook_that_fails_is_told_and_stops_nothing(terminal: Terminal) -> None:
+    hook(terminal, "exit 4")
+
+    done = terminal.run("run", "true")
+
+    assert b"the save hook ~/.devboxgpu/on-stop failed with exit code 4" in done.stderr
+    assert done.returncode == 0
+    assert terminal.plane.closed
+
+
+def test_the_save_hook_waits_for_the_last_shell_of_the_session(terminal: Terminal) -> None:
+    hook(terminal, "echo saving")
+    terminal.plane.other_shells = 1
+
+    assert b"saving" not in terminal.run("run", "true").stderr
+
+
+def test_ctrl_c_goes_on_without_the_save_hook(terminal: Terminal, eventually: Eventually) -> None:
+    hook(terminal, "touch begun; exec sleep 30")
+    process = terminal.start("run", "true")
+    eventually((terminal.plane.exec.home / "begun").exists)
+
+    process.send_signal(signal.SIGINT)
+
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert b"is not waited for any longer" in errors
+    assert terminal.plane.closed
+
+
+def test_what_the_agent_sees_is_told_with_the_lease(terminal: Terminal, eventually: Eventually) -> None:
+    terminal.plane.renew_after_s = 0.1
+    process = terminal.start("run", "cat")
+
+    eventually(lambda: any("busyProcesses" in (call.body or {}) for call in terminal.plane.made("POST", "/renewLease")))
+
+    process.communicate(timeout=20)
+    assert process.returncode == 0
 
 
 def test_a_container_without_the_tools_says_what_is_missing(terminal: Terminal) -> None:

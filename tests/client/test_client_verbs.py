@@ -348,12 +348,3 @@ def test_local_runs_the_repositorys_own_program_and_gives_its_exit_code(terminal
     )
 
     assert (done.stdout, done.returncode) == (b"['status'] clone\n", 7)
-
-
-def test_help_does_not_wait_for_heavy_modules() -> None:
-    program = (
-        "import sys, devboxgpu.main as m; m.run_command(['--help']); "
-        "sys.exit(any(name in sys.modules for name in ('rich', 'websockets', 'asyncio', 'http.client', 'jmespath')))"
-    )
-
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False).returncode == 0

@@ -136,6 +136,27 @@ def test_no_process_of_a_deleted_app_is_left_however_it_was_started(cloud: Local
     assert list((cloud.state / "container_apps" / "r").iterdir()) == []
 
 
+def test_the_main_process_alone_is_told_of_the_end_and_has_its_grace(cloud: LocalCloud) -> None:
+    """As in Azure: what a container's first process leaves behind dies with it, without a word."""
+    told = cloud.state / "told"
+    beside = f"trap 'echo beside >>{told}' TERM HUP; echo >{told}.up; while :; do sleep 0.05; done"
+    lets_go = f"echo main >>{told}; while [ ! -e {told}.go ]; do sleep 0.02; done; echo done >>{told}; exit 0"
+    script = f"trap '{lets_go}' TERM; (setsid sh -c \"{beside}\" &) ; while :; do sleep 0.05; done"
+    wanted = body(command=["sh", "-c", script])
+    wanted["properties"]["template"]["terminationGracePeriodSeconds"] = 300
+    cloud.run_app("dbg-one", wanted)
+    wait_until(Path(f"{told}.up").exists)
+    cloud.delete("dbg-one")
+    wait_until(told.exists)
+    assert cloud.truth_of("dbg-one")["alive"] is True
+    Path(f"{told}.go").touch()
+
+    wait_until(lambda: not cloud.exists("dbg-one"))
+
+    assert told.read_text().split() == ["main", "done"]
+    assert cloud.truth_of("dbg-one")["pids"] == []
+
+
 def test_what_exec_leaves_behind_ends_with_the_app(cloud: LocalCloud) -> None:
     cloud.run_app("dbg-one")
     word = f"97531{abs(hash(str(cloud.state))) % 10**8}"

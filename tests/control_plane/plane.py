@@ -215,17 +215,19 @@ class Plane(Surroundings):
         assert self.session(view["session"]).state is SessionState.RUNNING
         return view
 
-    async def renew(self, user: str = "alice", shell: str = "shell-one", *, active_s_ago: float = 0.0) -> int:
-        status, _, _ = await self.call(user, "RenewLease", {"activeSecondsAgo": active_s_ago}, shell=shell)
+    async def renew(
+        self, user: str = "alice", shell: str = "shell-one", *, active_s_ago: float = 0.0, **more: float
+    ) -> int:
+        status, _, _ = await self.call(user, "RenewLease", {"activeSecondsAgo": active_s_ago, **more}, shell=shell)
         return status
 
-    async def hold_for(self, seconds: float, *, active: bool = True, every_s: float = 60.0) -> None:
-        """Let time pass while a client renews the lease of shell-one."""
+    async def hold_for(self, seconds: float, *, active: bool = True, every_s: float = 60.0, **more: float) -> None:
+        """Let time pass while a client renews the lease of shell-one, with these further figures."""
         began, end = self.clock.now(), self.clock.now() + timedelta(seconds=seconds)
         while self.clock.now() < end:
             await self.run_for(min(every_s, (end - self.clock.now()).total_seconds()))
             idle_s = 0.0 if active else (self.clock.now() - began).total_seconds()
-            if await self.renew(active_s_ago=idle_s) != 200:
+            if await self.renew(active_s_ago=idle_s, **more) != 200:
                 return
 
     async def settle(self) -> None:

@@ -150,7 +150,7 @@ class Surroundings:
         return sum(row.by_type.values())
 
     def check_invariants(self) -> None:
-        """I1, I3, I4, I5, I9 from the rows and the truth, never from return codes."""
+        """I1, I3, I4, I5, I8, I9 from the rows and the truth, never from return codes."""
         sessions = self.tables.rows("core", "s-", SessionRow)
         assert self.reserved() == sum(row.holds for row in sessions if row.project == "demo")
         for row in sessions:
@@ -171,6 +171,11 @@ class Surroundings:
                 assert ended <= begun, "two apps of one session"
         holding_apps = {f"dbg-{row.session}" for row in sessions if row.holds}
         assert set(self.azure.there()) <= holding_apps, "an app without a session that holds it"
+        stopped_idle = {row.session: row.stopping_at for row in sessions if row.end_reason == "Idle"}
+        for shell in self.tables.rows("core", "h-", ShellRow):
+            stopped_at = stopped_idle.get(shell.session)
+            if stopped_at is not None and shell.closed_at is None and shell.busy_until is not None:
+                assert shell.busy_until <= stopped_at, "stopped as idle, and it was busy when it was last heard"
 
     def check_nothing_left(self) -> None:
         """Every session Ended and settled, no app, no reservation, no wake-up, and all in the order that is fair."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 from activities import provisioning, stopping, turn
 from shared.domain import admission
 from shared.domain.ledger import Ledger
+from shared.domain.records import ShellRow
 from shared.domain.states import EndReason, SessionState
 from tests.control_plane.plane import Plane, plane
 
@@ -83,6 +85,20 @@ def test_i8_a_stop_that_does_not_guard_the_shells_rows_is_found(tmp_path, monkey
         assert one.shell_row().stop_reason is EndReason.STOPPED_BY_ADMINISTRATOR, "the shell was never told"
 
     assert "never told" in trips(tmp_path, story)
+
+
+def test_i8_an_idle_rule_that_waits_for_no_silent_client_is_found(tmp_path, monkeypatch):
+    facts = ShellRow.facts
+    monkeypatch.setattr(ShellRow, "facts", lambda row: replace(facts(row), busy_until=None))
+
+    async def story(one: Plane) -> None:
+        await one.enable(idle={"timeoutMinutes": 10, "graceMinutes": 60})
+        await one.opened()
+        assert await one.renew(gpuUtilizationPercent=93) == 200
+        await one.run_for(30 * 60)
+        one.check_invariants()
+
+    assert "it was busy when it was last heard" in trips(tmp_path, story)
 
 
 def test_i17_a_session_whose_driver_is_never_replaced_is_found(tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ from tests.control_plane.plane import Plane
 
 
 async def renewed(one: Plane) -> tuple[int, dict]:
-    status, answer, _ = await one.call("alice", "RenewLease", {"activeSecondsAgo": 0}, shell="shell-one")
+    said = {"activeSecondsAgo": 0, "gpuUtilizationPercent": 55, "busyProcesses": 2}
+    status, answer, _ = await one.call("alice", "RenewLease", said, shell="shell-one")
     return status, answer
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
+from signal import SIGHUP, SIGTERM
 
 import pytest
 
 from api.operations import OPERATIONS
+from devboxgpu import errors
+from devboxgpu.errors import SIGNAL_EXIT_BASE
+from devboxgpu.shell_life import EXIT_OUTPUT_CLOSED
+from devboxgpu.verbs import VERBS
 from localcloud.container_apps.faults import MEANINGS as CONTAINER_APP_FAULTS
 from localcloud.durable.faults import Faults
 from localcloud.event_grid.faults import MEANINGS as EVENT_FAULTS
 from localcloud.identity import people
-from scripts import access_matrix
+from scripts import access_matrix, reference
 from shared.domain.access import Who
 from shared.domain.effective import effective
 from shared.domain.errors import ErrorCode
@@ -66,6 +71,32 @@ def test_every_error_code_has_one_row_with_meaning_and_remedy():
 
     assert sorted(row[0].strip("`") for row in rows) == sorted(str(code) for code in ErrorCode)
     assert all(all(row) for row in rows)
+
+
+def test_every_exit_code_of_the_command_has_one_row_with_meaning_and_remedy():
+    section = page("troubleshooting.md").partition("## Exit codes")[2].partition("\n## ")[0]
+    rows = [row for row in table_rows(section) if row[0].startswith("`")]
+    in_code = {
+        *(value for name, value in vars(errors).items() if name.startswith("EXIT_")),
+        EXIT_OUTPUT_CLOSED,
+        *(SIGNAL_EXIT_BASE + number for number in (SIGHUP, SIGTERM)),
+    }
+
+    assert len(in_code) >= 7, "the constants have other names now: this test no longer finds them"
+    assert {str(code) for code in in_code} - {row[0].strip("`") for row in rows} == set()
+    assert all(len(row) == 3 and all(row) for row in rows)
+
+
+def test_the_reference_of_the_command_is_current():
+    assert reference.page() == page("reference.md"), "run: make reference"
+
+
+def test_the_reference_has_every_verb_and_every_option():
+    written = page("reference.md")
+    verbs = [verb.name for verb in VERBS if not verb.is_hidden]
+
+    assert re.findall(r"^## devboxgpu (\S+)$", written, flags=re.MULTILINE) == verbs
+    assert all(option in written for option in ("--wait-timeout", "--paste", "--max-concurrent"))
 
 
 def test_every_end_reason_is_explained():

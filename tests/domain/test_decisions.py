@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain import names
-from shared.domain.lease import HoldFacts, ShellFacts, activity_instant, deadline, planned_end, reason_to_stop
+from shared.domain.activity import activity_instant
+from shared.domain.lease import HoldFacts, ShellFacts, deadline, planned_end, reason_to_stop
 from shared.domain.names import UserId
 from shared.domain.pricing import GpuType, Rate, cost_of, metered_seconds, segments, session_rate, split_by_day
 from shared.domain.provisioning import seconds_to_next_look

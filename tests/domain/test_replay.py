@@ -289,6 +289,36 @@ def test_a_shorter_idle_limit_stops_at_the_first_quiet_spell_that_reaches_it():
     assert minutes_held(only([busy], settings(idle_minutes=20))) == pytest.approx(120 + 20, abs=0.2)
 
 
+def waited_for(**more) -> SessionRow:
+    """One whose GPU was busy ten minutes after it began to run, when its client was last heard; grace: 90 minutes."""
+    lapses_at = START + READY + timedelta(seconds=600 + 150)
+    stopping_at = lapses_at + timedelta(minutes=90, seconds=1)
+    return ran(
+        0,
+        Ask(0, USERS[0], 0),
+        START,
+        active_at=START + READY + timedelta(minutes=10),
+        quiet_at_most_s=60.0,
+        busy_until=stopping_at,
+        lease_grace_s=5400.0,
+        stopping_at=stopping_at,
+        ended_at=stopping_at + timedelta(seconds=5),
+        **{"end_reason": EndReason.LEASE_LAPSED, **more},
+    )
+
+
+@pytest.mark.parametrize(("grace_minutes", "minutes"), [(90, 102.5), (45, 57.5), (120, 132.5)])
+def test_one_that_was_busy_when_it_was_last_heard_ends_after_any_grace_and_not_as_idle(grace_minutes, minutes):
+    policy = settings()
+    policy = msgspec.structs.replace(
+        policy, idle=msgspec.structs.replace(policy.idle, grace_minutes=float(grace_minutes))
+    )
+    fate = only([waited_for()], policy)
+
+    assert (fate.end, fate.doubt) == (EndReason.LEASE_LAPSED, Doubt.AT_LEAST)
+    assert minutes_held(fate) == pytest.approx(minutes, abs=0.2)
+
+
 def test_a_quiet_that_was_not_recorded_is_said_to_be_unknown_and_not_guessed():
     closed = ran(0, Ask(0, USERS[0], 7200), START, active_at=None, quiet_at_most_s=None)
     fate = only([closed], settings(idle_minutes=20))
@@ -437,7 +467,7 @@ def test_who_named_no_type_falls_back_as_the_proposed_settings_say_at_the_price_
     assert replay(record(named), policy)[1].refused is ErrorCode.PROJECT_CAP_REACHED
 
 
-def looked(session: SessionRow, at_s: float, active_s: float) -> SessionRow:
+def looked(session: SessionRow, at_s: float, active_s: float, **more) -> SessionRow:
     shell = ShellRow(
         project=session.project,
         user=session.user,
@@ -445,8 +475,8 @@ def looked(session: SessionRow, at_s: float, active_s: float) -> SessionRow:
         session=session.session,
         request="",
         created_at=START,
-        lease_expires_at=UNTIL,
         last_activity_at=session.running_at + timedelta(seconds=active_s),
+        **{"lease_expires_at": UNTIL, **more},
     )
     columns = quiet_seen(session, [shell], session.running_at + timedelta(seconds=at_s))
     return msgspec.structs.replace(session, **columns)
@@ -459,6 +489,21 @@ def test_quiet_is_kept_as_the_spells_that_were_longer_than_all_before():
 
     assert session.quiet == [(700.0, 1100.0)]
     assert session.quiet_at_most_s == 1690.0
+
+
+def test_time_in_which_a_silent_client_was_waited_for_is_no_quiet():
+    session = ran(0, Ask(0, USERS[0], 0), START, active_at=None, quiet_at_most_s=None)
+    silent = {
+        "lease_expires_at": session.running_at + timedelta(seconds=750),
+        "busy_until": session.running_at + timedelta(seconds=6150),
+    }
+    for at_s in (900, 1800, 5400):
+        session = looked(session, at_s, 600, **silent)
+    assert (session.quiet, session.quiet_at_most_s) == ([], 600.0)
+    session = looked(session, 5700, 5500)
+
+    assert (session.quiet, session.quiet_at_most_s) == ([(5500.0, 200.0)], 600.0)
+    assert session.busy_until is None
 
 
 @given(steps=st.lists(st.tuples(st.floats(1, 90_000), st.floats(0, 1)), max_size=200))

@@ -67,7 +67,7 @@ NUMBERS = [
     (f"{SECTION}.{CAP}", 1, 500),
     ("maxConcurrentSessionsPerUser", 1, 500),
     ("idle.timeoutMinutes", 1, 10_080),
-    ("idle.graceMinutes", 0, 60),
+    ("idle.graceMinutes", 0, 1440),
     ("idle.gpuBusyPercent", 0, 100),
     ("maxLifetimeMinutes", 1, 10_080),
     ("extendLimitMinutes", 0, 10_080),

@@ -14,7 +14,8 @@ import pexpect
 
 from tests.e2e.people import Person
 from tests.e2e.running_stack import RunningStack
-from tests.e2e.waiting import PATIENCE_S
+from tests.e2e.terminal import Terminal
+from tests.e2e.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).parent / "devboxgpu"
@@ -46,6 +47,18 @@ class CommandLine:
     def run(self, *words: str, data: str = "") -> subprocess.CompletedProcess[str]:
         return self._run([str(COMMAND), *words], data)
 
+    def run_bytes(self, *words: str, data: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command with these bytes as its input, and neither of its outputs a terminal."""
+        return subprocess.run(
+            [str(COMMAND), *words],
+            input=data,
+            capture_output=True,
+            cwd=ROOT,
+            env=self.environment | environment,
+            check=False,
+            timeout=200,
+        )
+
     def data(self, *words: str) -> Any:
         """Run a command that writes JSON and must succeed."""
         done = self.run(*words, "-o", "json")
@@ -72,6 +85,23 @@ class CommandLine:
             encoding="utf-8",
         )
 
+    def terminal(self, *words: str, size: tuple[int, int] = (120, 30), **environment: str) -> Terminal:
+        """Begin a command at a terminal whose screen can be looked at."""
+        columns, rows = size
+        return Terminal([str(COMMAND), *words], self.environment | environment, columns=columns, rows=rows)
+
+    def shell_on_screen(self, *words: str, **environment: str) -> Terminal:
+        """Open a shell at such a terminal, with a prompt that can be told from its echo, and wait for both."""
+        terminal = self.terminal("shell", *words, **environment)
+        terminal.expect(ATTACHED)
+        terminal.enter("PS1='rea''dy> '")
+        terminal.expect("ready> ")
+        return terminal
+
+    def session(self, state: str = "Running") -> dict[str, Any]:
+        """Wait until the person has a session in this state, and return the newest."""
+        return until(lambda: self.person.sessions(state=state), f"a session to be {state}")[0]
+
     def shell(self) -> pexpect.spawn:
         """Open a shell at a terminal and wait until it is attached."""
         screen = self.at_terminal("shell")
@@ -83,6 +113,12 @@ def says(screen: pexpect.spawn, number: int) -> None:
     """Let the remote shell compute something, so that its answer is not the echo of the question."""
     screen.sendline(f"echo it-is-$(({number}+1))")
     screen.expect_exact(f"it-is-{number + 1}")
+
+
+def says_on(terminal: Terminal, number: int) -> None:
+    """The same, at a terminal whose screen can be looked at."""
+    terminal.enter(f"echo it-is-$(({number}+1))")
+    terminal.expect(f"it-is-{number + 1}")
 
 
 def exit_code(screen: pexpect.spawn) -> int | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.command_line import CommandLine
 from tests.e2e.kept import found_in, secrets_of
 from tests.e2e.people import Person
 from tests.e2e.running_stack import RunningStack
@@ -66,3 +67,9 @@ def somebody(stack: RunningStack) -> Callable[[], Person]:
 @pytest.fixture
 def dev(somebody: Callable[[], Person]) -> Person:
     return somebody()
+
+
+@pytest.fixture
+def line(stack: RunningStack, dev: Person, tmp_path: Path) -> CommandLine:
+    """The command line of a developer whom no other test uses."""
+    return CommandLine(stack, dev, tmp_path)

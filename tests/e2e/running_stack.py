@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,17 @@ class RunningStack:
         self.cloud.stop(part)
 
     @contextmanager
+    def frozen(self, part: str) -> Iterator[None]:
+        """Let a part stand still for a while: it answers nobody, and nobody is refused."""
+        (pid,) = [entry.pid for entry in self.cloud.status() if entry.name == part]
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
     def under(self, **settings: str) -> Iterator[None]:
         """Let the host run with other app settings for a while."""
         others = LocalCloud(self.state, settings=SHORT_TIMES | settings, environment=CALLER)
@@ -84,6 +96,20 @@ class RunningStack:
 
     def azure_faults(self, **switches: object) -> None:
         self._handle("PUT", "_faults", switches)
+
+    def cut_connections(self) -> int:
+        """Cut every exec connection off without a word, and return how many there were."""
+        return int(self._handle("DELETE", "_execs")["cut"])
+
+    def connections(self) -> int:
+        """Return how many exec connections are open."""
+        return int(self._handle("GET", "_execs")["open"])
+
+    def replica_folder(self, session: str) -> Path:
+        """Where a session's replica has its files: its home is `home` in it."""
+        names = {path: path.read_text() for path in (self.state / "cloud").glob("**/replica")}
+        (name,) = [path for path, replica in names.items() if replica.startswith(f"dbg-{session}-")]
+        return name.parent
 
     def faults_left(self, *switches: str) -> int:
         """Return how many hits the counted switches still have."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from devboxgpu.commands.completing import complete_gpu, complete_project, complete_session
 from devboxgpu.commands.durations import Duration
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
 _debug = click.option("--debug", is_flag=True, help="Say on standard error what is called and answered.")
-_project = click.option("--project", metavar="NAME", help="Dev Center project (DEVBOXGPU_PROJECT).")
+_project = click.option(
+    "--project", metavar="NAME", shell_complete=complete_project, help="Dev Center project (DEVBOXGPU_PROJECT)."
+)
 _endpoint = click.option("--endpoint", metavar="URL", help="The control plane's address (DEVBOXGPU_ENDPOINT).")
 
 
@@ -50,8 +52,8 @@ def _output(function: Decorated, formats: list[str]) -> Decorated:
             "-o",
             "--output",
             type=click.Choice(formats),
-            default="table",
-            show_default=True,
+            default=_usual_output,
+            show_default="table, or what is configured",
             help="How data is written to standard output.",
         ),
     ):
@@ -59,9 +61,26 @@ def _output(function: Decorated, formats: list[str]) -> Decorated:
     return function
 
 
+def _usual_output() -> str:
+    from devboxgpu.configuration import configured_output
+
+    if click.get_current_context().resilient_parsing:
+        return "table"  # a shell completes the line: nothing is to be shown, nor to fail
+    return configured_output()
+
+
 def session_options(function: Decorated) -> Decorated:
     """What `shell` and `run` may ask of a session, and how long for."""
     for option in (
+        click.option(
+            "--sync-back", metavar="PATTERN", multiple=True, help="With --sync: bring only this back; repeatable."
+        ),
+        click.option(
+            "--sync",
+            metavar="DIR",
+            type=click.Path(exists=True, file_okay=False),
+            help="Take this folder along, start in it, and bring back what is new in it.",
+        ),
         click.option("--query", metavar="JMESPATH", help="With --dry-run: show only this part of the decision."),
         click.option(
             "-o", "--output", type=click.Choice(["table", "json", "tsv"]), help="With --dry-run: the decision as data."
@@ -75,15 +94,37 @@ def session_options(function: Decorated) -> Decorated:
             default=None,
             help="Wait in line where no GPU is free, or be refused. Default: wait at a terminal.",
         ),
-        click.option("--session", metavar="ID", help="Join this live session of yours, where the project allows it."),
+        click.option(
+            "--session",
+            metavar="ID",
+            shell_complete=complete_session,
+            help="Join this live session of yours, where the project allows it.",
+        ),
         click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="Label of the session; repeatable."),
         click.option("--name", metavar="NAME", help="Name of the session, for people."),
         click.option("--image", metavar="IMAGE", help="Container image. Default: the project's."),
         click.option("--region", metavar="REGION", help="Azure region. Default: the project's order of regions."),
-        click.option("--gpu", metavar="TYPE", help="GPU type, such as T4 or A100. Default: the project's."),
+        click.option(
+            "--gpu",
+            metavar="TYPE",
+            shell_complete=complete_gpu,
+            help="GPU type, such as T4 or A100. Default: the project's.",
+        ),
     ):
         function = option(function)
     return function
+
+
+def log_to_errors() -> None:
+    """What --debug does."""
+    import logging
+
+    handler = logging.StreamHandler(sys.stderr)
+    # A raw terminal does not go to the beginning of a line by itself.
+    handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    logging.getLogger("devboxgpu").addHandler(handler)
+    logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
 
 
 def configured(*, endpoint: str | None, project: str | None, debug: bool, project_needed: bool = True) -> Configuration:
@@ -91,13 +132,13 @@ def configured(*, endpoint: str | None, project: str | None, debug: bool, projec
     from devboxgpu.configuration import load
 
     if debug:
-        handler = logging.StreamHandler(sys.stderr)
-        # A raw terminal does not go to the beginning of a line by itself.
-        handler.terminator = "\r\n" if sys.stderr.isatty() else "\n"
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-        logging.getLogger("devboxgpu").addHandler(handler)
-        logging.getLogger("devboxgpu").setLevel(logging.DEBUG)
-    return load(endpoint=endpoint, project=project, project_needed=project_needed)
+        log_to_errors()
+    configuration = load(endpoint=endpoint, project=project, project_needed=project_needed)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        from devboxgpu.commands.sign_in import sign_in_first
+
+        sign_in_first(configuration)
+    return configuration
 
 
 def asks_only(*, dry_run: bool, output: str | None, query: str | None) -> bool:

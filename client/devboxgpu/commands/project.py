@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 import click
 
+from devboxgpu.commands.completing import complete_project
 from devboxgpu.commands.options import configured, endpoint_options, output_options
 from devboxgpu.commands.project_activity import project_activity
 from devboxgpu.commands.project_sweep import project_sweep
@@ -41,7 +42,7 @@ def list_projects(*, output: str, query: str | None, endpoint: str | None, debug
 
 
 @project.command("show", short_help="Show a project and the settings that hold.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_project)
 @output_options
 @endpoint_options
 def show_project(*, name: str | None, output: str, query: str | None, endpoint: str | None, debug: bool) -> None:
@@ -62,7 +63,7 @@ def show_project(*, name: str | None, output: str, query: str | None, endpoint: 
 
 
 @project.command("set", short_help="Change a project's settings.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_project)
 @setting_options()
 @click.option(
     "--running",

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import click
 
+from devboxgpu.commands.completing import complete_project
 from devboxgpu.commands.durations import Duration
 from devboxgpu.commands.options import configured, endpoint_options, output_options
 from devboxgpu.commands.usage_options import Day, said
@@ -28,7 +29,7 @@ class Since(click.ParamType[timedelta | date]):
 
 
 @click.command("activity", short_help="Who changed what and when.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_project)
 @click.option("--since", metavar="2h|DATE", type=Since(), help="From when on. Default: the last 7 days.")
 @click.option("--type", "kind", metavar="LIST", help="Only of these types, such as Session.Ended,Project.CapReached.")
 @click.option("--actor", metavar="ID", help="Only by this user's object id, 'me', or 'control-plane'.")

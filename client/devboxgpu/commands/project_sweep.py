@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from devboxgpu.commands.completing import complete_project
 from devboxgpu.commands.options import configured, endpoint_options, output_options
 
 
 @click.command("sweep", short_help="Compare rows, apps and drivers now, and repair.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_project)
 @click.option("--dry-run", is_flag=True, help="Only say what is found, and touch nothing.")
 @output_options
 @endpoint_options

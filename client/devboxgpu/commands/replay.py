@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 import click
 
+from devboxgpu.commands.completing import complete_project
 from devboxgpu.commands.options import configured, endpoint_options, output_options
 from devboxgpu.commands.setting_options import setting_options
 
@@ -14,7 +15,7 @@ ALIASES = {"--max-concurrent": "--cap", "--max-per-user": "--per-user", "--idle-
 
 
 @click.command(short_help="Try settings on what has been asked.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_project)
 @click.option(
     "--days",
     metavar="N",

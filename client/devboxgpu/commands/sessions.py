@@ -1,4 +1,4 @@
-"""`devboxgpu sessions list|show|why|extend|stop`."""
+"""`devboxgpu sessions list|show|why|logs|extend|stop`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import click
 
+from devboxgpu.commands.completing import complete_session
 from devboxgpu.commands.durations import Duration, minutes_of
 from devboxgpu.commands.options import configured, connection_options, output_options
 
@@ -46,7 +47,7 @@ def list_sessions(
 
 
 @sessions.command("show", short_help="Show one session.")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @output_options
 @connection_options
 def show_session(
@@ -61,7 +62,7 @@ def show_session(
 
 
 @sessions.command("why", short_help="Why a session waits, lives or stopped.")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @output_options
 @connection_options
 def explain_session(
@@ -78,8 +79,38 @@ def explain_session(
         show(explained, output, query)
 
 
-@sessions.command("extend", short_help="Keep a session for longer.")
+@sessions.command("logs", short_help="What a session's program has printed.")
 @click.argument("session")
+@click.option("-f", "--follow", is_flag=True, help="Go on as it prints, until the program ends.")
+@click.option("--tail", "lines", metavar="N", type=click.IntRange(min=0), help="Only the last N lines.")
+@connection_options
+def show_logs(
+    *,
+    session: str,
+    follow: bool,
+    lines: int | None,
+    endpoint: str | None,
+    project: str | None,
+    debug: bool,
+) -> None:
+    """Show what the program of your session SESSION has printed: its output on standard output, its errors apart.
+
+    While the session lives its agent is asked; afterwards it is what was saved here of a program that was detached on
+    this machine. Exit code 3 where nothing is kept.
+    """
+    import asyncio
+
+    from devboxgpu.detached_store import DetachedStore
+    from devboxgpu.session_logs import show_log
+
+    configuration = configured(endpoint=endpoint, project=project, debug=debug)
+    api = configuration.control_plane()
+    work = show_log(api, configuration.endpoint, session, follows=follow, lines=lines, store=DetachedStore())
+    asyncio.run(work)
+
+
+@sessions.command("extend", short_help="Keep a session for longer.")
+@click.argument("session", shell_complete=complete_session)
 @click.option(
     "--minutes",
     "longer",
@@ -113,7 +144,7 @@ def extend_session(
 
 
 @sessions.command("stop", short_help="Stop a session and free its GPU.")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @click.option("--reason", metavar="TEXT", help="Why, for its owner and the audit.")
 @output_options
 @connection_options

@@ -22,8 +22,9 @@ def shell(**options: Any) -> int:
     \b
         echo 'nvidia-smi; exit 3' | devboxgpu shell
 
-    The remote's standard output and error both come on standard output. The exit code is the remote's. With --dry-run
-    it is 0 where the shell would be opened now or wait, and 1 where it would be refused.
+    A dropped connection is mended and the shell goes on (that needs Python 3.8 in the image). Before the session is
+    stopped, ~/.devboxgpu/on-stop is run there if it is executable. The exit code is the remote's. With --dry-run it is
+    0 where the shell would be opened now or wait, and 1 where it would be refused.
     """  # noqa: D301 - the backspace is click's mark for lines to keep
     import sys
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from devboxgpu.commands.completing import complete_project
 from devboxgpu.commands.options import configured, connection_options, endpoint_options, output_options_with_csv
 from devboxgpu.commands.usage_options import chart_option, filter_options, usage_options, usage_query
 
@@ -38,7 +39,7 @@ def usage(
 
 
 @click.command("usage", short_help="What a project has used, and what it cost.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_project)
 @usage_options
 @filter_options
 @click.option(

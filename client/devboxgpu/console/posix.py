@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
+import select
 import signal
 import sys
 import termios
+import threading
 import tty
 from collections.abc import AsyncIterator, Iterator
+from types import FrameType
 from typing import Any
 
 from devboxgpu.console.size import Size, size_of_terminal
@@ -28,12 +32,17 @@ class PosixConsole:
 
     @contextlib.contextmanager
     def raw(self) -> Iterator[None]:
-        """Every key, Ctrl-C included, is a byte for the remote; the modes before are restored whatever happens."""
+        """Every key, Ctrl-C included, is a byte for the remote; the modes before are restored whatever happens.
+
+        A process that is stopped from outside gives the terminal back meanwhile, and is raw again when it goes on.
+        """
         descriptor = sys.stdin.fileno()
         self._before = descriptor, termios.tcgetattr(descriptor)
-        tty.setraw(descriptor, termios.TCSANOW)
+        atexit.register(self.restore)
         try:
-            yield
+            with self._suspensions():
+                _make_raw(descriptor)
+                yield
         finally:
             self.restore()
 
@@ -42,16 +51,22 @@ class PosixConsole:
         if self._before is None:
             return
         descriptor, modes = self._before
+        self._before = None
         with contextlib.suppress(termios.error, OSError):  # the terminal may have gone
             termios.tcsetattr(descriptor, termios.TCSANOW, modes)
-        self._before = None
+        atexit.unregister(self.restore)
 
     def read(self) -> bytes:
         """The next bytes of standard input; empty at its end."""
-        try:
-            return os.read(sys.stdin.fileno(), READ_SIZE)
-        except OSError:
-            return b""  # the terminal went away, which is an end of input
+        descriptor = sys.stdin.fileno()
+        while True:
+            try:
+                return os.read(descriptor, READ_SIZE)
+            except BlockingIOError:
+                # Another program has made the terminal, which all share, one that does not block.
+                select.select([descriptor], [], [])
+            except OSError:
+                return b""  # the terminal went away, which is an end of input
 
     async def sizes(self) -> AsyncIterator[Size]:
         """Each new size, as it happens."""
@@ -65,3 +80,55 @@ class PosixConsole:
                 yield self.size()
         finally:
             loop.remove_signal_handler(signal.SIGWINCH)
+
+    @contextlib.contextmanager
+    def _suspensions(self) -> Iterator[None]:
+        """Hears of stops and of going on; only a program's first thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        handlers = ((signal.SIGTSTP, self._suspend), (signal.SIGCONT, self._go_on))
+        before = [(number, signal.signal(number, handler)) for number, handler in handlers]
+        try:
+            yield
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
+
+    def _suspend(self, _number: int, _frame: FrameType | None) -> None:
+        if self._before is not None:
+            descriptor, modes = self._before
+            with contextlib.suppress(termios.error, OSError):
+                termios.tcsetattr(descriptor, termios.TCSANOW, modes)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _go_on(self, _number: int, _frame: FrameType | None) -> None:
+        """Raw again, where the terminal is ours: whoever stopped us may have set modes of its own."""
+        if self._before is None:
+            return
+        descriptor, _ = self._before
+        with contextlib.suppress(termios.error, OSError):
+            # In the background a change of modes would stop us again; 'fg' tells us once more.
+            if os.tcgetpgrp(descriptor) == os.getpgrp():
+                _make_raw(descriptor)
+
+
+def _make_raw(descriptor: int) -> None:
+    tty.setraw(descriptor, termios.TCSANOW)
+
+
+class PosixOutput:
+    """Standard output or error, byte for byte."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: bytes) -> None:
+        """Writes all of it; raises BrokenPipeError when nobody reads any more."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:
+                # As for reading: a terminal that another program made one that does not block.
+                select.select([], [self._descriptor], [])

@@ -1,101 +1,160 @@
-"""Raw consoles on Windows: virtual terminal sequences both ways, UTF-8 on our side, UTF-16 on the console's."""
+"""Raw consoles on Windows: virtual terminal sequences both ways, UTF-8 on our side, UTF-16 on the console's.
+
+Quick edit stays as the person has it: marking text with the mouse is worth more than mouse reports in the old console,
+and Windows Terminal has both.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import codecs
 import contextlib
-import ctypes
+import io
 import os
-import sys
-from collections.abc import AsyncIterator, Iterator
-from ctypes import wintypes
+from collections.abc import AsyncIterator, Callable, Iterator
 
+from devboxgpu.console import kernel as win
+from devboxgpu.console.kernel import BufferResized, Interrupted, Kernel
+from devboxgpu.console.keys import KeyBytes
 from devboxgpu.console.size import Size, size_of_terminal
+from devboxgpu.errors import DevBoxGpuError
 
-assert sys.platform == "win32"  # the type checker reads from here on for that system only
-
-STD_INPUT_HANDLE = -10
-STD_OUTPUT_HANDLE = -11
-ENABLE_PROCESSED_INPUT = 0x0001
-ENABLE_LINE_INPUT = 0x0002
-ENABLE_ECHO_INPUT = 0x0004
-ENABLE_VIRTUAL_TERMINAL_INPUT = 0x0200
-ENABLE_VIRTUAL_TERMINAL_PROCESSING = 0x0004
-DISABLE_NEWLINE_AUTO_RETURN = 0x0008
-UTF8_CODE_PAGE = 65001
-READ_UNITS = 4096
 READ_SIZE = 65536
 SIZE_POLL_S = 0.25
+CTRL_Z = "\x1a"
+STANDARD_INPUT = 0
+
+
+class ConsoleError(DevBoxGpuError):
+    """The console cannot do what a remote terminal needs."""
 
 
 class WindowsConsole:
-    def __init__(self) -> None:
-        self._kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-        self._input = self._kernel.GetStdHandle(STD_INPUT_HANDLE)
-        self._output = self._kernel.GetStdHandle(STD_OUTPUT_HANDLE)
-        self._before: list[tuple[int, int]] = []
-        self._code_page = 0
-        self._half = b""
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        measure: Callable[[], Size] = size_of_terminal,
+        read_pipe: Callable[[], bytes] = lambda: os.read(STANDARD_INPUT, READ_SIZE),
+    ) -> None:
+        self._kernel, self._measure, self._read_pipe = kernel, measure, read_pipe
+        self._undoing: list[Callable[[], object]] = []
+        self._keys = KeyBytes()
+        self._lines = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-16-le")("replace"), translate=True)
+        self._begins_line = True
+        self._is_raw = False
+        self._resized: Callable[[], None] | None = None
 
     def size(self) -> Size:
-        return size_of_terminal()
+        return self._measure()
 
     @contextlib.contextmanager
     def raw(self) -> Iterator[None]:
-        """Every key, Ctrl-C included, goes to the remote; the modes before are restored whatever happens."""
-        input_mode, output_mode = self._mode(self._input), self._mode(self._output)
-        self._before = [
-            (handle, mode)
-            for handle, mode in ((self._input, input_mode), (self._output, output_mode))
-            if mode is not None
-        ]
-        self._code_page = self._kernel.GetConsoleOutputCP()
-        self._kernel.SetConsoleOutputCP(UTF8_CODE_PAGE)
-        if input_mode is not None:
-            cooked = ENABLE_PROCESSED_INPUT | ENABLE_LINE_INPUT | ENABLE_ECHO_INPUT
-            self._kernel.SetConsoleMode(self._input, input_mode & ~cooked | ENABLE_VIRTUAL_TERMINAL_INPUT)
-        if output_mode is not None:
-            terminal = ENABLE_VIRTUAL_TERMINAL_PROCESSING | DISABLE_NEWLINE_AUTO_RETURN
-            self._kernel.SetConsoleMode(self._output, output_mode | terminal)
+        """Every key, Ctrl-C included, goes to the remote; the modes before are restored whatever happens.
+
+        Raises ConsoleError, with everything as before, where the console is too old.
+        """
+        atexit.register(self.restore)
         try:
+            self._use_utf8()
+            self._enter_output()
+            self._enter_input()
             yield
         finally:
             self.restore()
 
     def restore(self) -> None:
-        """The modes before `raw`, if it was entered; safe to call at any time."""
-        for handle, mode in self._before:
-            self._kernel.SetConsoleMode(handle, mode)
-        if self._code_page:
-            self._kernel.SetConsoleOutputCP(self._code_page)
-        self._before, self._code_page = [], 0
+        """The modes before `raw`, if it was entered; safe to call at any time and on any thread."""
+        while self._undoing:
+            with contextlib.suppress(IndexError):  # another thread has taken the last
+                self._undoing.pop()()
+        self._is_raw = False
+        atexit.unregister(self.restore)
 
     def read(self) -> bytes:
-        """The next bytes of standard input; empty at its end."""
-        if self._mode(self._input) is None:
-            return os.read(sys.stdin.fileno(), READ_SIZE)
-        units = ctypes.create_unicode_buffer(READ_UNITS)
-        count = wintypes.DWORD()
-        if not self._kernel.ReadConsoleW(self._input, units, READ_UNITS, ctypes.byref(count), None):
-            return b""
-        data = self._half + bytes(units)[: count.value * 2]
-        # A character beyond the first plane comes as two units, and a read may end between them.
-        ends_in_half = len(data) >= 2 and 0xD8 <= data[-1] <= 0xDB
-        self._half = data[-2:] if ends_in_half else b""
-        whole = data[:-2] if ends_in_half else data
-        return whole.decode("utf-16-le", "replace").encode()
+        """The next bytes of standard input; empty at its end, and when the console has gone."""
+        handle = self._kernel.console(win.INPUT)
+        if handle is None:
+            try:
+                return self._read_pipe()
+            except OSError:
+                return b""  # whoever wrote into it has gone
+        return self._read_keys(handle) if self._is_raw else self._read_lines(handle)
 
     async def sizes(self) -> AsyncIterator[Size]:
-        """Each new size; the console does not tell, so it is asked four times a second."""
-        last = self.size()
-        while True:
-            await asyncio.sleep(SIZE_POLL_S)
-            now = self.size()
-            if now != last:
-                last = now
-                yield now
+        """Each new size: as the console tells, and four times a second where it does not."""
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
-    def _mode(self, handle: int) -> int | None:
-        """The console mode, or None when the handle is no console."""
-        mode = wintypes.DWORD()
-        return mode.value if self._kernel.GetConsoleMode(handle, ctypes.byref(mode)) else None
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(changed.set)
+
+        self._resized = tell
+        last = self.size()
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), SIZE_POLL_S)
+                changed.clear()
+                now = self.size()
+                if now != last:
+                    last = now
+                    yield now
+        finally:
+            self._resized = None
+
+    def _use_utf8(self) -> None:
+        before = self._kernel.code_pages()
+        if all(before) and self._kernel.set_code_pages((win.UTF8_CODE_PAGE, win.UTF8_CODE_PAGE)):
+            self._undoing.append(lambda: self._kernel.set_code_pages(before))
+
+    def _enter_output(self) -> None:
+        terminal = win.PROCESSED_OUTPUT | win.VIRTUAL_TERMINAL_PROCESSING
+        self._enter(
+            win.OUTPUT, lambda mode: mode | terminal | win.DISABLE_NEWLINE_AUTO_RETURN, lambda mode: mode | terminal
+        )
+
+    def _enter_input(self) -> None:
+        cooked = win.PROCESSED_INPUT | win.LINE_INPUT | win.ECHO_INPUT
+        terminal = win.VIRTUAL_TERMINAL_INPUT | win.WINDOW_INPUT
+        self._enter(win.INPUT, lambda mode: mode & ~cooked | terminal)
+        self._is_raw = True
+
+    def _enter(self, standard: int, *wanted: Callable[[int], int]) -> None:
+        """Sets the first mode that the console takes; what is no console is left alone."""
+        handle = self._kernel.console(standard)
+        mode = self._kernel.mode(handle) if handle is not None else None
+        if handle is None or mode is None:
+            return
+        self._undoing.append(lambda: self._kernel.set_mode(handle, mode))
+        if not any(self._kernel.set_mode(handle, want(mode)) for want in wanted):
+            raise ConsoleError(
+                "this console knows no terminal sequences: use Windows Terminal, or Windows 10 1809 or later"
+            )
+
+    def _read_keys(self, handle: int) -> bytes:
+        while True:
+            events = self._kernel.read_events(handle)
+            if events is None:
+                return b""
+            if self._resized is not None and any(isinstance(event, BufferResized) for event in events):
+                self._resized()
+            if data := self._keys.of(events):
+                return data
+
+    def _read_lines(self, handle: int) -> bytes:
+        """What was typed for a command that reads lines; Ctrl-Z at the beginning of one ends it."""
+        while True:
+            try:
+                units = self._kernel.read_line(handle)
+            except Interrupted:
+                continue  # the signal has been heard elsewhere
+            if not units:
+                return b""
+            text = self._lines.decode(units)
+            if self._begins_line and text.startswith(CTRL_Z):
+                return b""
+            if text:
+                self._begins_line = text.endswith("\n")
+                return text.encode()

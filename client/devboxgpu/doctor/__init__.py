@@ -1,0 +1,1 @@
+"""What may stand between a person and a GPU, looked at from this machine."""
