@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from devboxgpu.keeper_lock import KeeperLock
+from devboxgpu.whole_file import write_whole
 
 KEPT_S = 7 * 24 * 3600.0
 MOST_KEPT = 50
@@ -128,11 +128,7 @@ class DetachedStore:
             return None
 
     def _write(self, record: DetachedShell) -> None:
-        file = self._file(record.shell)
-        temporary = file.with_suffix(f".{os.getpid()}.tmp")
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-            json.dump(asdict(record), out)
-        os.replace(temporary, file)
+        write_whole(self._file(record.shell), json.dumps(asdict(record)).encode())
 
     def _file(self, shell: str) -> Path:
         return self._folder / f"{shell}.json"

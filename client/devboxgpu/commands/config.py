@@ -56,9 +56,10 @@ def get_value(*, key: str) -> int:
 @_file_options
 def set_key(*, key: str, value: str, machine: bool, folder: bool) -> None:
     """Set KEY to VALUE in your own file. Comments in the file stay."""
-    from devboxgpu.config_edit import PRIVATE, set_value
+    from devboxgpu.config_edit import set_value
     from devboxgpu.config_keys import checked, key_named
     from devboxgpu.notices import Notices
+    from devboxgpu.whole_file import PRIVATE
 
     known = key_named(key)
     checked(known, value, where="config set")
@@ -73,9 +74,10 @@ def set_key(*, key: str, value: str, machine: bool, folder: bool) -> None:
 @_file_options
 def unset_key(*, key: str, machine: bool, folder: bool) -> None:
     """Take KEY out of your own file."""
-    from devboxgpu.config_edit import PRIVATE, unset_value
+    from devboxgpu.config_edit import unset_value
     from devboxgpu.config_keys import key_named
     from devboxgpu.notices import Notices
+    from devboxgpu.whole_file import PRIVATE
 
     name = key_named(key).name
     file = _file(None, machine=machine, folder=folder)

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from devboxgpu.config_edit import write_whole
 from devboxgpu.errors import SignInError
+from devboxgpu.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
