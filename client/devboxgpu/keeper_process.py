@@ -15,6 +15,10 @@ from devboxgpu.wording import printable
 PATIENCE_S = 25.0
 LOOK_EVERY_S = 0.05
 MOST_SHOWN = 300
+if sys.platform == "win32":
+    APART = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    APART = 0
 
 
 class NotKeptError(DevBoxGpuError):
@@ -47,16 +51,6 @@ def _start(store: DetachedStore, record: DetachedShell) -> subprocess.Popen[byte
     if state := environment.get("DEVBOXGPU_STATE"):
         environment["DEVBOXGPU_STATE"] = os.path.abspath(state)  # it is read in another folder
     with open(os.open(store.keeper_log(record.shell), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
-        if sys.platform == "win32":
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=store.folder,
-                env=environment,
-                creationflags=subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP,
-            )
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -64,7 +58,8 @@ def _start(store: DetachedStore, record: DetachedShell) -> subprocess.Popen[byte
             stderr=log,
             cwd=store.folder,
             env=environment,
-            start_new_session=True,
+            creationflags=APART,
+            start_new_session=sys.platform != "win32",
         )
 
 

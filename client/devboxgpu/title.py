@@ -50,10 +50,6 @@ class TerminalSigns:
         self._before = ""
         self._ring = Ring.OFF
 
-    @property
-    def shows_title(self) -> bool:
-        return self._abilities.title
-
     def title(self, text: str) -> None:
         """Sets the title, whatever has set it since."""
         if not self._abilities.title:
