@@ -30,11 +30,16 @@ def proxy_for(host: str) -> Proxy | None:
     address = urllib.request.getproxies().get("https")
     if not address or urllib.request.proxy_bypass(host):
         return None
+    return proxy_at(address)
+
+
+def proxy_at(address: str) -> Proxy:
+    """The proxy of an address as people write it, with or without its scheme. Raises ConfigurationError."""
     parts = urlsplit(address if "://" in address else f"http://{address}")
     if parts.scheme != "http" or not parts.hostname:
         raise ConfigurationError(
             f"the proxy for https (HTTPS_PROXY, or the system's) must be like http://HOST:PORT, and its scheme is "
-            f"'{parts.scheme}': set another one, or put {host} into NO_PROXY"
+            f"'{parts.scheme}': set another one, or put the control plane's host into NO_PROXY"
         )
     return Proxy(host=parts.hostname, port=parts.port or DEFAULT_PORT, headers=_credentials(parts))
 

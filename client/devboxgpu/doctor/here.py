@@ -16,6 +16,7 @@ from devboxgpu.configuration import configured_values
 from devboxgpu.doctor.findings import Finding, Look, Report, failed, ok, warning
 from devboxgpu.doctor.masks import without_credentials
 from devboxgpu.errors import ConfigurationError
+from devboxgpu.proxies import proxy_at
 
 OLDEST_PYTHON = (3, 11)
 PACKAGES = ("click", "rich", "websockets", "platformdirs", "jmespath", "azure-identity", "azure-identity-broker")
@@ -77,10 +78,11 @@ def proxies(environ: Mapping[str, str]) -> Finding:
     """Names in either case count."""
     found = {name: text for name in PROXIES if (text := environ.get(name) or environ.get(name.lower()))}
     said = "; ".join(f"{name} = {without_credentials(text)}" for name, text in found.items()) or "none is set"
-    address = found.get("HTTPS_PROXY", "")
-    if "://" in address and not address.startswith("http://"):
-        do = "HTTPS_PROXY must be like http://HOST:PORT, or the control plane's host be in NO_PROXY"
-        return warning("proxy", said, do)
+    try:
+        if address := found.get("HTTPS_PROXY"):
+            proxy_at(address)
+    except ConfigurationError as error:
+        return warning("proxy", said, str(error))
     return ok("proxy", said)
 
 
