@@ -36,12 +36,20 @@ def proxy_for(host: str) -> Proxy | None:
 def proxy_at(address: str) -> Proxy:
     """The proxy of an address as people write it, with or without its scheme. Raises ConfigurationError."""
     parts = urlsplit(address if "://" in address else f"http://{address}")
+    try:
+        port = parts.port or DEFAULT_PORT
+    except ValueError:
+        raise _unusable("its port is no number up to 65535") from None
     if parts.scheme != "http" or not parts.hostname:
-        raise ConfigurationError(
-            f"the proxy for https (HTTPS_PROXY, or the system's) must be like http://HOST:PORT, and its scheme is "
-            f"'{parts.scheme}': set another one, or put the control plane's host into NO_PROXY"
-        )
-    return Proxy(host=parts.hostname, port=parts.port or DEFAULT_PORT, headers=_credentials(parts))
+        raise _unusable(f"its scheme is '{parts.scheme}'")
+    return Proxy(host=parts.hostname, port=port, headers=_credentials(parts))
+
+
+def _unusable(why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the proxy for https (HTTPS_PROXY, or the system's) must be like http://HOST:PORT, and {why}: "
+        "set another one, or put the control plane's host into NO_PROXY"
+    )
 
 
 def _credentials(parts: SplitResult) -> dict[str, str]:

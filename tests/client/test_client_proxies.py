@@ -122,8 +122,9 @@ def test_a_host_that_is_excepted_is_called_directly(proxy: Proxy, monkeypatch: p
     assert proxy_for("gpu.contoso.test") is None
 
 
-def test_a_proxy_of_a_kind_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "socks5://proxy:1080")
+@pytest.mark.parametrize("address", ["socks5://proxy:1080", "http://proxy:eighty", "http://proxy:99999"])
+def test_a_proxy_that_cannot_be_used_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", address)
     with pytest.raises(ConfigurationError, match="NO_PROXY"):
         proxy_for("gpu.contoso.test")
 
