@@ -13,6 +13,7 @@ import pexpect
 import pytest
 from fake_control_plane import TOKEN, FakeControlPlane
 from fake_exec import FakeExec
+from linked_agent import LinkedAgent
 
 COMMAND = [sys.executable, "-m", "devboxgpu"]
 PATIENCE_S = 20
@@ -99,3 +100,13 @@ def eventually() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LinkedAgent]:
+    """The agent's own operations over a link, with a home of its own."""
+    home = tmp_path / "there"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    with LinkedAgent(home).running() as linked:
+        yield linked

@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,15 +27,6 @@ from devboxgpu.errors import ConnectionLostError
 from devboxgpu.notices import Notices
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LinkedAgent]:
-    home = tmp_path / "there"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    with LinkedAgent(home).running() as linked:
-        yield linked
 
 
 @pytest.fixture

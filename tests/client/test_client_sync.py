@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from linked_agent import LinkedAgent
 from devboxgpu.ignore_rules import IgnoreRules, matches
 from devboxgpu.notices import Notices
 from devboxgpu.sync import Sync, SyncError
-
-
-@pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LinkedAgent]:
-    home = tmp_path / "there"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    with LinkedAgent(home).running() as linked:
-        yield linked
 
 
 @pytest.fixture
