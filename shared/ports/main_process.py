@@ -2,8 +2,9 @@
 
 Only this process is told (SIGTERM) that its container is to end: everything else dies with it. So it runs
 `~/.devboxgpu/on-stop`, where that can be executed, for 25 s at most of the 30 that the app's body asks Azure for. Not
-where the agent has just run it: that leaves the file `hook-ran` in its directory. For the agent's dead man's handle it
-writes there who it is: `main.pid`, its id and its start time (docs/agent.md).
+where the agent has just run it, nor while the agent runs it: that leaves the file `hook-ran` in its directory, and who
+runs it has the link `hook-runs` there. For the agent's dead man's handle it writes there who it is: `main.pid`, its id
+and its start time (docs/agent.md).
 
 Nothing here may keep the container from waiting: a read-only disk, a missing `id`, no `$HOME`.
 """
@@ -23,15 +24,29 @@ place=${{XDG_RUNTIME_DIR:-${{TMPDIR:-/tmp}}}}/devboxgpu-$(id -u)
 home=${{HOME:-/root}}
 hook=$home/.devboxgpu/on-stop
 
+who() {{
+  read -r fields <"/proc/$1/stat" || return
+  set -- "$1" ${{fields##*) }}
+  [ "$2" != Z ] && echo "$1 ${{21}}"
+}}
+
 say_who() {{
-  read -r who </proc/$$/stat || return
-  set -- ${{who##*) }}
   umask 077
-  mkdir -p "$place" && echo "$$ ${{20}}" >"$place/main.pid.new" && mv "$place/main.pid.new" "$place/main.pid"
+  me=$(who $$) && mkdir -p "$place" && echo "$me" >"$place/main.pid.new" && mv "$place/main.pid.new" "$place/main.pid"
+}}
+
+wait_for_others() {{
+  me=$(who $$)
+  until ln -s "$me" "$place/hook-runs"; do
+    holder=$(readlink "$place/hook-runs") || return
+    [ "$(who "${{holder%% *}}")" = "$holder" ] || {{ ln -sfn "$me" "$place/hook-runs"; return; }}
+    sleep 0.1 || sleep 1
+  done
 }}
 
 run_hook() {{
   [ -f "$hook" ] && [ -x "$hook" ] || return
+  wait_for_others
   [ -z "$(find "$place/hook-ran" -mmin -{RAN_LATELY_MIN} 2>/dev/null)" ] || return
   (cd "$home"; exec "$hook") </dev/null >>"$hook.log" 2>&1 &
   running=$!

@@ -202,6 +202,41 @@ def test_no_hook_is_no_mistake(connect: Connect) -> None:
     assert connect().ask({"what": "hook"}).result == {"ran": False, "exit": None, "seconds": 0.0}
 
 
+def test_what_another_process_runs_just_now_is_left_to_it(
+    connect: Connect, place: Place, sleeper: subprocess.Popen[bytes]
+) -> None:
+    with_hook(place, "echo again")
+    claim = place.directory / "hook-runs"
+    client = connect()
+
+    claim.symlink_to(f"{sleeper.pid} {started(sleeper.pid)}")
+    talk = client.ask({"what": "hook"})
+    assert talk.result == {"ran": False, "exit": None, "seconds": 0.0, "elsewhere": True}
+    assert bytes(talk.out) == b""
+    assert claim.is_symlink()
+
+    sleeper.kill()  # it is the container's main process: nothing is left to save after it
+    write_main_pid(place, sleeper.pid)
+    sleeper.wait()
+    assert client.ask({"what": "hook"}).result == talk.result
+
+
+@pytest.mark.parametrize("ticks", ["0", "", "soon"])
+def test_what_a_dead_process_ran_runs_again_and_is_free_afterwards(connect: Connect, place: Place, ticks: str) -> None:
+    with_hook(place, f"readlink {place.directory}/hook-runs")
+    client = connect()
+    claim = place.directory / "hook-runs"
+    claim.symlink_to(f"{os.getpid()} {ticks}")
+
+    talk = client.ask({"what": "hook"})
+
+    assert talk.result is not None
+    assert talk.result["exit"] == 0
+    agent = client.answer["pid"]
+    assert bytes(talk.out).decode().strip() == f"{agent} {started(agent)}"
+    assert not claim.is_symlink()
+
+
 def test_sigterm_runs_the_hook_and_then_ends_the_programs(connect: Connect, place: Place) -> None:
     with_hook(place, "touch ~/saved")
     client = connect()
@@ -224,9 +259,12 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
+def started(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
 def write_main_pid(place: Place, pid: int, *, started_off_by: int = 0) -> None:
-    started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    (place.directory / "main.pid").write_text(f"{pid} {started + started_off_by}\n")
+    (place.directory / "main.pid").write_text(f"{pid} {started(pid) + started_off_by}\n")
 
 
 def test_silence_runs_the_hook_and_ends_the_main_process(

@@ -66,6 +66,11 @@ def end_all_of(main: subprocess.Popen[bytes]) -> None:
     main.wait()
 
 
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
 @pytest.fixture(params=SHELLS, ids=lambda shell: Path(shell[0]).name)
 def main(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Main]]:
     made: list[Main] = []
@@ -134,6 +139,48 @@ def test_it_does_not_run_what_the_agent_has_just_run(main, minutes_ago, runs):
 
     assert one.end() == 0
     assert one.log == ("again\n" if runs else "")
+
+
+def started(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[19]
+
+
+def test_it_waits_for_the_agent_that_runs_the_hook_and_does_not_run_it_again(main):
+    one = main(hook="echo again")
+    agent = subprocess.Popen(["sleep", "600"])
+    claim = one.place / "hook-runs"
+    claim.symlink_to(f"{agent.pid} {started(agent.pid)}")
+
+    one.process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        one.process.wait(timeout=0.5)
+    (one.place / "hook-ran").touch()
+    claim.unlink()
+
+    assert one.process.wait(timeout=SOON_S) == 0
+    assert one.log == ""
+    kill(agent)
+
+
+@pytest.mark.parametrize("ticks_off_by", [0, 1])
+def test_an_agent_that_died_while_it_ran_the_hook_is_not_waited_for(main, ticks_off_by):
+    one = main(hook="echo saved")
+    agent = subprocess.Popen(["sleep", "600"])
+    (one.place / "hook-runs").symlink_to(f"{agent.pid} {int(started(agent.pid)) + ticks_off_by}")
+    if not ticks_off_by:  # else its number went to another process
+        kill(agent)
+
+    assert one.end() == 0
+    assert one.log == "saved\n"
+    kill(agent)
+
+
+def test_while_it_runs_the_hook_it_says_so(main):
+    one = main(hook='readlink "$XDG_RUNTIME_DIR/devboxgpu-$(id -u)/hook-runs"')
+    named = one.read(one.place / "main.pid")
+
+    assert one.end() == 0
+    assert one.log == named
 
 
 def test_a_hook_that_may_not_be_executed_is_none(main):

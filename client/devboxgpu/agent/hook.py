@@ -10,6 +10,7 @@ from typing import Any, Callable, NamedTuple
 
 from . import spawn
 from .channels import Channel, Handler
+from .hook_claim import HookClaim
 from .loop import Timer
 from .program import kill_group
 from .programs import home
@@ -23,7 +24,7 @@ DEFAULT_LIMIT_S = 60.0
 LAST_WORDS_S = 2.0
 READ = 64 * 1024
 Result = Any
-"""{"ran": bool, "exit": code or null, "seconds": n}"""
+"""{"ran": bool, "exit": code or null, "seconds": n}, and "elsewhere": true where another process runs it just now."""
 
 
 class _Asker(NamedTuple):
@@ -36,6 +37,7 @@ class Hooks:
 
     def __init__(self, agent: Agent) -> None:
         self._agent, self._loop = agent, agent.loop
+        self._claim = HookClaim(agent.directory)
         self._askers: list[_Asker] = []
         self._ended_at: float | None = None
         self._started_at = 0.0
@@ -57,10 +59,14 @@ class Hooks:
         if not (os.path.isfile(path) and os.access(path, os.X_OK)):
             self._tell({"ran": False, "exit": None, "seconds": 0.0})
             return
+        if not self._claim.take():
+            self._tell({"ran": False, "exit": None, "seconds": 0.0, "elsewhere": True})
+            return
         self._log = _Log(path + ".log")
         try:
             self._start(path, limit_s)
         except spawn.StartError as error:
+            self._claim.release()
             self._print(f"{error}\n".encode("utf-8", "replace"))
             self._tell({"ran": False, "exit": error.code, "seconds": 0.0})
 
@@ -102,6 +108,7 @@ class Hooks:
         self._pid = 0
         self._ended_at = time.monotonic()
         self._tell_main_process()
+        self._claim.release()
         self._tell({"ran": True, "exit": code, "seconds": round(self._ended_at - self._started_at, 3)})
 
     def _tell_main_process(self) -> None:

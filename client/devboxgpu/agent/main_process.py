@@ -52,6 +52,15 @@ def find(directory: str) -> int | None:
     return 1 if own and replica_of(1) == own else None
 
 
+def as_named(directory: str) -> str:
+    """What `main.pid` says, whether or not such a process is there; "" where it says nothing."""
+    try:
+        with open(os.path.join(directory, FILE), encoding="ascii") as file:
+            return file.read(100).strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def _named_in(path: str) -> int | None:
     """Ids are used again: a process counts only if it is the user's own and began when the file says."""
     try:
