@@ -78,7 +78,9 @@ class Signals:
             on_closing(self._hung_up(loop), self._before_leaving)
         else:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-                loop.add_signal_handler(number, self._received, number)
+                # Whoever began us may have had it ignored: nohup does, and a shell for what runs in the background.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    loop.add_signal_handler(number, self._received, number)
 
     def _hung_up(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         """For a thread of the system's: the terminal is closed."""

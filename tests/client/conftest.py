@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -46,7 +45,6 @@ class Terminal:
             stderr=subprocess.PIPE,
             env={**self.environment, **environment},
             cwd=self.cwd,
-            preexec_fn=heed_interrupts,
         )
 
     def spawn(self, *arguments: str, **environment: str) -> pexpect.spawn:
@@ -58,11 +56,6 @@ class Terminal:
             dimensions=(30, 100),
             timeout=PATIENCE_S,
         )
-
-
-def heed_interrupts() -> None:
-    """As at a terminal: a test run in the background ignores them, and so would its children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

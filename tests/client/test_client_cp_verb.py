@@ -101,7 +101,10 @@ def test_a_session_that_ends_under_a_copy_is_said(
     assert b"it was idle for longer than the project allows" in done.stderr
 
 
-def test_a_port_is_reached_until_ctrl_c(terminal: Terminal, running: object):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_a_port_is_reached_until_ctrl_c_or_another_end(
+    terminal: Terminal, running: object, number: signal.Signals, code: int
+):
     with socket.create_server(("127.0.0.1", 0)) as program:
         port = program.getsockname()[1]
         forwarding = terminal.start("forward", f"0:{port}")
@@ -115,10 +118,11 @@ def test_a_port_is_reached_until_ctrl_c(terminal: Terminal, running: object):
                 assert inside.recv(100) == b"question"
                 inside.sendall(b"answer")
                 assert client.recv(100) == b"answer"
-        forwarding.send_signal(signal.SIGINT)
+        forwarding.send_signal(number)
         _, said = forwarding.communicate(timeout=30)
 
-    assert forwarding.returncode == 0
+    assert forwarding.returncode == code
+    assert said.endswith(b"devboxgpu: the ports are closed\n")
     hint = f"AI Toolkit: add http://localhost:{local} under 'Bring your own model' as the hosting URL"
     assert hint in said.decode()
 

@@ -245,6 +245,20 @@ def test_signals_go_to_the_remote_command(terminal: Terminal, number: signal.Sig
     assert terminal.plane.closed
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_it_is_begun_to_ignore_stops_no_program(terminal: Terminal, number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)  # as nohup does, and a shell for what runs in the background
+    process = terminal.start("run", "--", "sh", "-c", "echo ready; read line; echo $line")
+    signal.signal(number, before)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+
+    process.send_signal(number)
+
+    output, _ = process.communicate(b"on it goes\n", timeout=20)
+    assert (output, process.returncode) == (b"on it goes\n", 0)
+
+
 def hook(terminal: Terminal, script: str) -> None:
     folder = terminal.plane.exec.home / ".devboxgpu"
     folder.mkdir()

@@ -62,12 +62,20 @@ def _forward(
     configuration: Configuration, session: str | None, routes: list[Route], *, bind: str | None, quiet: bool
 ) -> int:
     import asyncio
+    import signal
 
+    from devboxgpu.errors import StoppedBySignalError
     from devboxgpu.forwarding import LOOPBACK, Forwarding
     from devboxgpu.notices import Notices
     from devboxgpu.session_access import find_shell, session_link
+    from devboxgpu.stop import Signals, Stop
 
     notices = Notices()
+
+    async def until_stopped() -> None:
+        stop = Stop()
+        Signals(stop, before_leaving=lambda: None).install()
+        await stop.unless_stopped(forward())
 
     async def forward() -> None:
         api = configuration.control_plane()
@@ -91,9 +99,10 @@ def _forward(
                     await forwarding.close()
 
     try:
-        asyncio.run(forward())
-    except KeyboardInterrupt:
+        asyncio.run(until_stopped())
+    except StoppedBySignalError as stopped:
         notices.say("the ports are closed")
+        return 0 if stopped.signal_number == signal.SIGINT else stopped.exit_code
     return 0
 
 
