@@ -6,6 +6,9 @@ PATHS := function_app.py api activities orchestrators shared client localcloud s
 APP ?= .
 PORT ?= 7071
 
+# The suite starts some thousand Python processes: each module is to be compiled once, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 CHECKS := style types types-win32 imports contracts secrets
 
 .PHONY: shell test env up down status check $(CHECKS:%=check-%) format lock clean bench host conformance fuzz openapi sbom reference
