@@ -145,4 +145,9 @@ def site() -> str:
 
 
 def _told(frame: FrameType, line: int) -> str:
-    return f"{os.path.relpath(frame.f_code.co_filename)}:{line} in {frame.f_code.co_qualname}"
+    return f"{_from_here(frame.f_code.co_filename)}:{line} in {frame.f_code.co_qualname}"
+
+
+@functools.cache
+def _from_here(file: str) -> str:
+    return os.path.relpath(file)

@@ -22,6 +22,7 @@ from localcloud.durable.texts import parse_instant
 from localcloud.durable.traps import Rule, Trap
 
 MOST_STEPS = 100
+_KINDS = {kind.value: kind for kind in ActionType}
 _WITH_RETRY = (ActionType.CALL_ACTIVITY_WITH_RETRY, ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY)
 _ACTIVITIES = (ActionType.CALL_ACTIVITY, ActionType.CALL_ACTIVITY_WITH_RETRY)
 _CHILDREN = (ActionType.CALL_SUB_ORCHESTRATOR, ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY)
@@ -72,7 +73,7 @@ def trap_of_start(name: str, input_text: str | None, *, is_known: bool) -> Trap 
 
 
 def made(action: Action) -> ActionType:
-    return ActionType(action["actionType"])
+    return _KINDS[action["actionType"]]
 
 
 def at(action: Mapping[str, Any]) -> str:
