@@ -41,7 +41,8 @@ def serve_with_reload(root: Path, arguments: Sequence[str], *, host: str, port: 
     # The port is taken once, so that it stays the same where any free one was asked for.
     with bind(host, port) as taken:
         number = taken.getsockname()[1]
-    command = [sys.executable, "-m", "localcloud.functions_host", str(root), *arguments, "--port", str(number)]
+    # -B: Python takes what it compiled for the source of today where second and size are the same.
+    command = [sys.executable, "-B", "-m", "localcloud.functions_host", str(root), *arguments, "--port", str(number)]
     try:
         while True:
             seen = snapshot(root)

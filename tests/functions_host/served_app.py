@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import shutil
 import socket
 import textwrap
 import threading
@@ -25,6 +26,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 def write_app(root: Path, source: str, *, host_json=HOST_JSON, settings=None, preamble=PREAMBLE, files=None) -> Path:
     """Write an app folder; host_json may be an object, a text to be written as it is, or None for no such file."""
     root.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(root / "__pycache__", ignore_errors=True)  # Python knows a source by its size and the second
     (root / "function_app.py").write_text(preamble + textwrap.dedent(source), encoding="utf-8")
     for name, content in {"host.json": host_json, "local.settings.json": settings, **(files or {})}.items():
         if content is not None:
