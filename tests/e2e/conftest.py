@@ -43,8 +43,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @pytest.fixture
 def stack(running: RunningStack, request: pytest.FixtureRequest) -> Iterator[RunningStack]:
-    """The running stack, in order before the test and found in order, with nothing left over, after it."""
-    running.calm()
+    """The running stack, in order; found in order again, with nothing left over, after the test."""
+    if not running.is_in_order:
+        running.calm()
+    running.is_in_order = False
     yield running
     running.calm()
     if request.node.stash.get(HAS_FAILED, False):
@@ -56,6 +58,7 @@ def stack(running: RunningStack, request: pytest.FixtureRequest) -> Iterator[Run
         print(running.account())
         running.sweep_away()
         raise
+    running.is_in_order = True
 
 
 @pytest.fixture

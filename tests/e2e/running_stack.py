@@ -29,6 +29,7 @@ SHORT_TIMES = {
 }
 CALLER = {name: value for name, value in os.environ.items() if not name.startswith("DEVBOXGPU_")}
 LOG_LINES = 60
+UNFINISHED = "state ne 'Ended' or not (settled eq true) or holds gt 0"
 
 
 class RunningStack:
@@ -37,7 +38,10 @@ class RunningStack:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.cloud = LocalCloud(state, settings=SHORT_TIMES, environment=CALLER)
+        self.is_in_order = False
+        """Whether nothing was done with it since it was calm and nothing was left over."""
         self._tokens: dict[str, str] = {}
+        self._tables: TableServiceClient | None = None
 
     # life
 
@@ -168,16 +172,16 @@ class RunningStack:
     def truth_of(self, app: str) -> list[dict[str, Any]]:
         return [entry for entry in self.truth() if entry["name"] == app]
 
-    def rows(self, first: str, behind: str) -> list[dict[str, Any]]:
-        """Return the rows of project `demo` from one key up to another."""
-        return self.table(
-            "core", "PartitionKey eq 'demo' and RowKey ge @first and RowKey lt @behind", first=first, behind=behind
-        )
+    def rows(self, first: str, behind: str, which: str = "") -> list[dict[str, Any]]:
+        """Return the rows of project `demo` from one key up to another, or those of them that a filter finds."""
+        where = "PartitionKey eq 'demo' and RowKey ge @first and RowKey lt @behind"
+        return self.table("core", f"{where} and ({which})" if which else where, first=first, behind=behind)
 
     def table(self, name: str, where: str, **values: str) -> list[dict[str, Any]]:
         """Return the rows that a filter finds, read past the app with the vendor's SDK."""
-        with TableServiceClient.from_connection_string(self.endpoints["tables"]) as service:
-            return [dict(row) for row in service.get_table_client(name).query_entities(where, parameters=values)]
+        if self._tables is None:
+            self._tables = TableServiceClient.from_connection_string(self.endpoints["tables"])
+        return [dict(row) for row in self._tables.get_table_client(name).query_entities(where, parameters=values)]
 
     def session_row(self, session: str) -> dict[str, Any]:
         (row,) = self.rows(f"s-{session}", f"s-{session}.")
@@ -188,8 +192,7 @@ class RunningStack:
         (ledger,) = self.rows("q", "q.")
         sessions = [
             f"session {row['session']} is {row['state']}, settled {row['settled']}"
-            for row in self.rows("s-", "s.")
-            if row["state"] != "Ended" or not row["settled"] or row["holds"]
+            for row in self.rows("s-", "s.", UNFINISHED)
         ]
         apps = [f"app {app['name']} is there" for app in self.truth() if app["alive"] or app["deletedAt"] is None]
         counts = [f"the ledger counts {ledger[kind]}" for kind in ("by_type", "by_user") if ledger[kind] != "{}"]
@@ -212,7 +215,7 @@ class RunningStack:
 
     def account(self) -> str:
         """Return what a person needs to see why a test failed: unfinished sessions, faults, the host's last lines."""
-        rows = [row for row in self.rows("s-", "s.") if not row["settled"]]
+        rows = self.rows("s-", "s.", UNFINISHED)
         log = (self.state / "logs" / "host.log").read_text().splitlines()
         told = [line for line in log if "GetShell" not in line and "keep_house" not in line]
         return "\n".join([*map(str, rows), *self.left_over(), *told[-LOG_LINES:]])
@@ -220,6 +223,6 @@ class RunningStack:
     def sweep_away(self) -> None:
         """End every session, so that a failed test does not take the next ones with it."""
         operator = self.person("olga")
-        for row in self.rows("s-", "s."):
+        for row in self.rows("s-", "s.", UNFINISHED):
             if row["state"] != "Ended":
                 operator.persistently("POST", f"sessions/{row['session']}/stop")

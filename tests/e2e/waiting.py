@@ -10,7 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 PATIENCE_S = 90.0
 """Far beyond what anything here takes, so that a busy machine makes tests slow and never red."""
-LOOK_AGAIN_S = 0.05
+LOOK_AGAIN_S, LOOK_AT_MOST_EVERY_S = 0.05, 0.3
+"""A longer wait is looked at less often: looking takes the processor from what is waited for."""
 
 
 def pause(seconds: float) -> None:
@@ -23,4 +24,5 @@ def until(question: Callable[[], T], what: str, *, patience_s: float = PATIENCE_
     while not (answer := question()):
         assert time.monotonic() < gives_up_at, f"waited in vain for {what}; the last answer was {answer!r}"
         pause(every_s)
+        every_s = min(every_s * 1.3, max(every_s, LOOK_AT_MOST_EVERY_S))
     return answer
