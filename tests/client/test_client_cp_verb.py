@@ -158,7 +158,9 @@ def test_a_folder_is_taken_along_and_what_is_new_comes_back(terminal: Terminal, 
 def test_a_folder_comes_back_after_ctrl_c_too(terminal: Terminal, eventually: Eventually):
     project = terminal.cwd / "project"
     project.mkdir()
-    process = terminal.start("run", "--sync", "project", "--", "sh", "-c", "echo made > out.txt; echo ready; sleep 60")
+    process = terminal.start(
+        "run", "--sync", "project", "--", "sh", "-c", "echo made > out.txt; echo ready; exec sleep 60"
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
 
