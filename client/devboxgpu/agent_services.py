@@ -55,8 +55,6 @@ async def run_hook(link: AgentLink, write: Callable[[bytes], Awaitable[None]], n
         return
     if isinstance(error_ := result.get("error"), dict):
         notices.say(f"the save hook {HOOK} did not run: {error_.get('message')}")
-    elif result.get("elsewhere") is True:
-        notices.say(f"the save hook {HOOK} runs while the container ends; its output is only in {HOOK}.log there")
     elif result.get("ran") is True and result.get("exit") != 0:
         code, seconds = result.get("exit"), number_of(result, "seconds") or 0.0
         how = "took too long and was ended" if code is None else f"failed with exit code {code}"

@@ -2,9 +2,9 @@
 
 Only this process is told (SIGTERM) that its container is to end: everything else dies with it. So it runs
 `~/.devboxgpu/on-stop`, where that can be executed, for 25 s at most of the 30 that the app's body asks Azure for. Not
-where the agent has just run it, nor while the agent runs it: that leaves the file `hook-ran` in its directory, and who
-runs it has the link `hook-runs` there. For the agent's dead man's handle it writes there who it is: `main.pid`, its id
-and its start time (docs/agent.md).
+where the agent has just run it, nor while the agent runs it: who runs it has the link `hook-runs` in the agent's
+directory, and leaves the file `hook-ran` there. An agent has a moment to show the rest of its output. For the agent's
+dead man's handle it writes there who it is: `main.pid`, its id and its start time (docs/agent.md).
 
 Nothing here may keep the container from waiting: a read-only disk, a missing `id`, no `$HOME`.
 """
@@ -16,6 +16,8 @@ GRACE_S = 30
 HOOK_LIMIT_S = 25
 LAST_WORDS_S = 2
 """Between SIGTERM and SIGKILL of a hook that takes too long, in seconds."""
+SHOWN_S = 1
+"""For an agent to show the hook's last output."""
 RAN_LATELY_MIN = 2
 
 MAIN_PROCESS = f"""
@@ -55,6 +57,9 @@ run_hook() {{
   code=$?
   while kill -0 $running; do wait $running; code=$?; done
   [ $code = 0 ] || echo "devboxgpu: on-stop ended with $code" >>"$hook.log"
+  echo "$me $code" >"$place/hook-ran.new" && mv "$place/hook-ran.new" "$place/hook-ran"
+  rm -f "$place/hook-runs"
+  for agent in "$place"/*.sock; do [ -S "$agent" ] && sleep {SHOWN_S} && break; done
 }}
 
 (say_who) 2>/dev/null

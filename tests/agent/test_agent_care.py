@@ -202,23 +202,48 @@ def test_no_hook_is_no_mistake(connect: Connect) -> None:
     assert connect().ask({"what": "hook"}).result == {"ran": False, "exit": None, "seconds": 0.0}
 
 
-def test_what_another_process_runs_just_now_is_left_to_it(
+def test_what_the_main_process_runs_is_shown_and_not_run_again(
     connect: Connect, place: Place, sleeper: subprocess.Popen[bytes]
 ) -> None:
     with_hook(place, "echo again")
-    claim = place.directory / "hook-runs"
+    log = place.home / ".devboxgpu" / "on-stop.log"
+    log.write_bytes(b"of another time\n")
     client = connect()
-
+    claim = place.directory / "hook-runs"
     claim.symlink_to(f"{sleeper.pid} {started(sleeper.pid)}")
-    talk = client.ask({"what": "hook"})
-    assert talk.result == {"ran": False, "exit": None, "seconds": 0.0, "elsewhere": True}
-    assert bytes(talk.out) == b""
-    assert claim.is_symlink()
-
-    sleeper.kill()  # it is the container's main process: nothing is left to save after it
     write_main_pid(place, sleeper.pid)
-    sleeper.wait()
-    assert client.ask({"what": "hook"}).result == talk.result
+
+    talk = client.open({"what": "hook"})
+    with log.open("ab", buffering=0) as main:
+        main.write(b"saving\n")
+        client.until(lambda: bytes(talk.out) == b"saving\n")
+        assert talk.result is None
+        main.write(b"half of it\n")
+    (place.directory / "hook-ran").write_text(f"{sleeper.pid} {started(sleeper.pid)} 3\n")
+    claim.unlink()
+    client.until(lambda: talk.result is not None)
+
+    assert (talk.result["ran"], talk.result["exit"]) == (True, 3)
+    assert bytes(talk.out) == b"saving\nhalf of it\n"
+    late = client.ask({"what": "hook"})  # nothing is left to save
+    assert (late.result["ran"], late.result["exit"], bytes(late.out)) == (True, 3, b"")
+
+
+def test_what_the_main_process_runs_is_shown_on_terminals(
+    connect: Connect, place: Place, sleeper: subprocess.Popen[bytes]
+) -> None:
+    with_hook(place, "echo again")
+    client = connect()
+    talk = client.start("sh", "-c", "echo ready; sleep 600", terminal=True)
+    client.until(lambda: b"ready" in talk.out)
+
+    (place.directory / "hook-runs").symlink_to(f"{sleeper.pid} {started(sleeper.pid)}")
+    (place.home / ".devboxgpu" / "on-stop.log").write_bytes(b"saving\nhalf \x1b[31mof it\nmore")
+
+    client.until(lambda: b"half" in talk.out)
+    assert b"\r\non-stop: saving\r\n" in talk.out
+    assert b"\r\non-stop: half  [31mof it\r\n" in talk.out
+    assert b"more" not in talk.out
 
 
 @pytest.mark.parametrize("ticks", ["0", "", "soon"])

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.ports.main_process import GRACE_S, HOOK_LIMIT_S, LAST_WORDS_S, MAIN_PROCESS
+from shared.ports.main_process import GRACE_S, HOOK_LIMIT_S, LAST_WORDS_S, MAIN_PROCESS, SHOWN_S
 
 SHELLS = [
     [path, *more]
@@ -27,7 +28,9 @@ SOON_S = 20
 class Main:
     """A main process that has said who it is, in a home and a place of its own."""
 
-    def __init__(self, shell: list[str], folder: Path, *, hook: str | None, limit_s: float) -> None:
+    def __init__(
+        self, shell: list[str], folder: Path, *, hook: str | None, limit_s: float = HOOK_LIMIT_S, shown_s: int = SHOWN_S
+    ) -> None:
         self.home, self.place = folder / "home", folder / "run" / f"devboxgpu-{os.getuid()}"
         self.hook = self.home / ".devboxgpu" / "on-stop"
         self.hook.parent.mkdir(parents=True)
@@ -36,6 +39,7 @@ class Main:
             self.hook.chmod(0o700)
         script = MAIN_PROCESS.replace(f"sleep {HOOK_LIMIT_S};", f"sleep {limit_s:g};")
         assert script != MAIN_PROCESS or limit_s == HOOK_LIMIT_S
+        script = script.replace(f"sleep {SHOWN_S} && break", f"sleep {shown_s} && break")
         environment = {"HOME": str(self.home), "XDG_RUNTIME_DIR": str(folder / "run"), "PATH": os.environ["PATH"]}
         self.process = subprocess.Popen([*shell, "-c", script], env=environment, start_new_session=True)
         self.read(self.place / "main.pid")
@@ -55,9 +59,22 @@ class Main:
         return self.process.wait(timeout=SOON_S)
 
     @property
+    def children(self) -> list[int]:
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    @property
     def log(self) -> str:
         path = self.hook.with_name("on-stop.log")
         return path.read_text() if path.exists() else ""
+
+
+def command_of(pid: int) -> bytes:
+    """Empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def end_all_of(main: subprocess.Popen[bytes]) -> None:
@@ -75,8 +92,8 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 def main(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Main]]:
     made: list[Main] = []
 
-    def make(*, hook: str | None = None, limit_s: float = HOOK_LIMIT_S) -> Main:
-        made.append(Main(request.param, tmp_path, hook=hook, limit_s=limit_s))
+    def make(*, hook: str | None = None, **more: float) -> Main:
+        made.append(Main(request.param, tmp_path, hook=hook, **more))
         return made[-1]
 
     yield make
@@ -183,6 +200,24 @@ def test_while_it_runs_the_hook_it_says_so(main):
     assert one.log == named
 
 
+def test_its_end_is_noted_and_an_agent_has_a_moment_to_show_it(main):
+    one = main(hook="exit 3", shown_s=599)
+    named = one.read(one.place / "main.pid").strip()
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(one.place / "agent.sock"))
+
+        one.process.send_signal(signal.SIGTERM)
+
+        assert one.read(one.place / "hook-ran") == f"{named} 3\n"
+        until = time.monotonic() + SOON_S
+        while not (waiting := [pid for pid in one.children if command_of(pid) == b"sleep\x00599\x00"]):
+            assert time.monotonic() < until, "it does not wait for the agent"
+            time.sleep(0.01)
+        assert not (one.place / "hook-runs").is_symlink()
+        os.kill(waiting[0], signal.SIGTERM)
+        assert one.process.wait(timeout=SOON_S) == 0
+
+
 def test_a_hook_that_may_not_be_executed_is_none(main):
     one = main(hook="echo no")
     one.hook.chmod(0o600)
@@ -208,4 +243,4 @@ def test_it_waits_and_ends_in_order_although_it_can_write_nowhere_and_knows_no_h
 
 
 def test_the_hook_and_its_last_words_fit_into_what_azure_is_asked_for():
-    assert HOOK_LIMIT_S + LAST_WORDS_S < GRACE_S
+    assert HOOK_LIMIT_S + LAST_WORDS_S + SHOWN_S < GRACE_S

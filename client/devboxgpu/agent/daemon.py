@@ -45,6 +45,7 @@ class Daemon:
         self.agent.loop.on_signal(signal.SIGTERM, self._stop)
         self.agent.loop.reader(self._listening.fileno(), self._accept)
         self._dead_man.watch()
+        self.agent.hooks.watch()
         self.agent.loop.run()
 
     def _accept(self) -> None:

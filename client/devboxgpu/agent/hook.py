@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from typing import Any, Callable, NamedTuple
 
 from . import spawn
 from .channels import Channel, Handler
 from .hook_claim import HookClaim
+from .hook_log import KEEPS, READ, HookLog, after, size_of
 from .loop import Timer
 from .program import kill_group
 from .programs import home
 from .services import Agent, Request, number
+from .warning import LinesOnTerminals
 
 PLACE = os.path.join(".devboxgpu", "on-stop")
-RAN = "hook-ran"
-"""A file in the agent's directory, as old as the end of the last run."""
-LOG_KEEPS = 1024 * 1024
 DEFAULT_LIMIT_S = 60.0
 LAST_WORDS_S = 2.0
-READ = 64 * 1024
+LOOK_EVERY_S = 0.1
+WATCH_EVERY_S = 0.5
 Result = Any
-"""{"ran": bool, "exit": code or null, "seconds": n}, and "elsewhere": true where another process runs it just now."""
+"""{"ran": bool, "exit": code or null, "seconds": n}"""
 
 
 class _Asker(NamedTuple):
@@ -33,7 +32,7 @@ class _Asker(NamedTuple):
 
 
 class Hooks:
-    """At most one run at a time: who asks while it runs gets the rest of its output and its result."""
+    """At most one run at a time, whoever runs it: who asks meanwhile gets the rest of its output and its result."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent, self._loop = agent, agent.loop
@@ -43,8 +42,18 @@ class Hooks:
         self._started_at = 0.0
         self._pid = 0
         self._output = -1
-        self._log: _Log | None = None
+        self._log: HookLog | None = None
+        self._looks_on = False
+        self._told = size_of(_log())  # of what others print
         self._timers: list[Timer] = []
+
+    def watch(self) -> None:
+        """Only the main process is told that the container ends: what its run prints is shown on every terminal."""
+        if not (self._pid or self._looks_on) and self._claim.is_held():
+            self._started_at = time.monotonic()
+            self._askers.append(_Asker(LinesOnTerminals(self._agent, "on-stop: "), lambda _: None))
+            self._look_on()
+        self._loop.later(WATCH_EVERY_S, self.watch)
 
     def ran_within(self, seconds: float) -> bool:
         return self._ended_at is not None and time.monotonic() - self._ended_at < seconds
@@ -53,22 +62,34 @@ class Hooks:
         """`on_end` may be called before this returns: where there is no hook, or it cannot be started."""
         path = os.path.join(home(), PLACE)
         self._askers.append(_Asker(on_output, on_end))
-        if self._pid:
+        if self._pid or self._looks_on:
             return
         self._started_at = time.monotonic()
         if not (os.path.isfile(path) and os.access(path, os.X_OK)):
             self._tell({"ran": False, "exit": None, "seconds": 0.0})
             return
-        if not self._claim.take():
-            self._tell({"ran": False, "exit": None, "seconds": 0.0, "elsewhere": True})
+        if self._claim.main_has_run() or not self._claim.take():
+            self._look_on()
             return
-        self._log = _Log(path + ".log")
+        self._log = HookLog(_log())
         try:
             self._start(path, limit_s)
         except spawn.StartError as error:
             self._claim.release()
             self._print(f"{error}\n".encode("utf-8", "replace"))
             self._tell({"ran": False, "exit": error.code, "seconds": 0.0})
+
+    def _look_on(self) -> None:
+        """At the run of another process, until that is over."""
+        self._looks_on = self._claim.is_held()
+        while data := after(_log(), self._told):
+            self._told += len(data)
+            self._print(data)
+        if self._looks_on:
+            self._loop.later(LOOK_EVERY_S, self._look_on)
+            return
+        seconds = round(time.monotonic() - self._started_at, 3)
+        self._tell({"ran": True, "exit": self._claim.last_code(), "seconds": seconds})
 
     def _start(self, path: str, limit_s: float) -> None:
         ours, its = os.pipe()
@@ -102,22 +123,14 @@ class Hooks:
     def _has_ended(self, code: int) -> None:
         for timer in self._timers:
             timer.cancel()
-        for _ in range(LOG_KEEPS // READ):
+        for _ in range(KEEPS // READ):
             self._on_output()
         self._loop.close(self._output)
         self._pid = 0
         self._ended_at = time.monotonic()
-        self._tell_main_process()
+        self._claim.note_end(code)
         self._claim.release()
         self._tell({"ran": True, "exit": code, "seconds": round(self._ended_at - self._started_at, 3)})
-
-    def _tell_main_process(self) -> None:
-        """It runs the hook too when the container is to end, unless that has just been done."""
-        try:
-            with open(os.path.join(self._agent.directory, RAN), "ab") as file:
-                os.utime(file.fileno())
-        except OSError as error:  # then the hook runs twice, which is better than not at all
-            sys.stderr.write(f"{RAN}: {error}\n")
 
     def _print(self, data: bytes) -> None:
         if self._log is not None:
@@ -129,41 +142,14 @@ class Hooks:
         if self._log is not None:
             self._log.close()
             self._log = None
+            self._told = size_of(_log())
         askers, self._askers = self._askers, []
         for asker in askers:
             asker.on_end(result)
 
 
-class _Log:
-    """Keeps the newest MiB at most, over all runs; a disk that is full must not keep the hook from running."""
-
-    def __init__(self, path: str) -> None:
-        self._fd: int | None = None
-        try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._size = os.lseek(self._fd, 0, os.SEEK_END)
-        except OSError:
-            self.close()
-
-    def write(self, data: bytes) -> None:
-        try:
-            if self._fd is not None and self._size + len(data) > LOG_KEEPS:
-                self._let_half_go(self._fd)
-            if self._fd is not None:
-                self._size += os.write(self._fd, data)
-        except OSError:
-            self.close()
-
-    def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-    def _let_half_go(self, fd: int) -> None:
-        newest = os.pread(fd, LOG_KEEPS // 2, max(0, self._size - LOG_KEEPS // 2))
-        os.ftruncate(fd, 0)
-        os.lseek(fd, 0, os.SEEK_SET)
-        self._size = os.write(fd, newest)
+def _log() -> str:
+    return os.path.join(home(), PLACE) + ".log"
 
 
 def run_hook(channel: Channel, request: Request, agent: Agent) -> Handler:

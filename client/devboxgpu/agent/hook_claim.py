@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from . import main_process
 
-FILE = "hook-runs"
+RUNS = "hook-runs"
 """A symbolic link that leads nowhere: its target is "PID STARTTICKS" of who runs the hook. Making one is atomic."""
+RAN = "hook-ran"
+"""As old as the end of the last run, and "PID STARTTICKS CODE" of it."""
 
 
 class HookClaim:
-    """At most one process of a container has it at a time; who has died has it no longer, save the main process.
+    """At most one process of a container has it at a time, and who has died has it no longer.
 
     Where it cannot be told who has it, it is given: the hook runs twice then, which is better than not at all.
     """
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._path = os.path.join(directory, FILE)
+        self._path = os.path.join(directory, RUNS)
 
     def take(self) -> bool:
         """Whether this process has it now; False where another has it."""
@@ -27,7 +30,7 @@ class HookClaim:
                 os.symlink(_who(os.getpid()), self._path)
                 return True
             except FileExistsError:
-                if self._is_held():
+                if self.is_held():
                     return False
                 if not self._removed():
                     return True
@@ -38,12 +41,36 @@ class HookClaim:
         if self._holder() == _who(os.getpid()):
             self._removed()
 
-    def _is_held(self) -> bool:
+    def is_held(self) -> bool:
         holder = self._holder()
         pid = holder.split(" ")[0]
-        if not pid.isdigit():
-            return False
-        return holder in (main_process.as_named(self._directory), _who(int(pid)))
+        return pid.isdigit() and holder == _who(int(pid))
+
+    def note_end(self, code: int) -> None:
+        """That it has just ended. The main process, which is to run it too, then leaves it at that."""
+        try:
+            with open(os.path.join(self._directory, RAN), "w", encoding="ascii") as file:
+                file.write(f"{_who(os.getpid())} {code}\n")
+        except OSError as error:  # then the hook runs twice, which is better than not at all
+            sys.stderr.write(f"{RAN}: {error}\n")
+
+    def main_has_run(self) -> bool:
+        """Whether the container's main process has run it: then there is nothing to save any more."""
+        who, _ = self._last()
+        return bool(who) and who == main_process.as_named(self._directory)
+
+    def last_code(self) -> int | None:
+        """The exit code of the last run, whoever ran it; None where that is not known."""
+        _, code = self._last()
+        return int(code) if code.isdigit() else None
+
+    def _last(self) -> tuple[str, str]:
+        try:
+            with open(os.path.join(self._directory, RAN), encoding="ascii") as file:
+                who, _, code = file.read(100).strip().rpartition(" ")
+        except (OSError, ValueError):
+            return "", ""
+        return who, code
 
     def _holder(self) -> str:
         try:
