@@ -26,13 +26,17 @@ async def save_before_leaving(
     *,
     shell: str,
     session: str,
+    is_over: bool,
     patience_s: float,
     signals: Signals,
     write: Callable[[bytes], Awaitable[None]],
     notices: Notices,
 ) -> None:
-    """Runs the session's save hook, unless other shells keep the session. Ctrl-C goes on without waiting for it."""
-    if await others_keep_it(api, shell, session):
+    """Runs the session's save hook, unless other shells keep the session. Ctrl-C goes on without waiting for it.
+
+    `is_over`: the session is being stopped whoever has a shell in it, and whoever runs the hook, its output is shown.
+    """
+    if not is_over and await others_keep_it(api, shell, session):
         return
     skipped = asyncio.Event()
 

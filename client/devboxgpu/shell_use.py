@@ -15,7 +15,7 @@ from devboxgpu.api import ControlPlane
 from devboxgpu.blocking_io import StandardInput, StandardOutput
 from devboxgpu.console import Console
 from devboxgpu.detaching import DetachedError
-from devboxgpu.errors import DevBoxGpuError, StoppedBySignalError
+from devboxgpu.errors import DevBoxGpuError, SessionEndedError, StoppedBySignalError
 from devboxgpu.escape_keys import Escape
 from devboxgpu.gate import Gate
 from devboxgpu.leaving import PATIENCE_S, SIGNALLED_PATIENCE_S, save_before_leaving
@@ -116,6 +116,7 @@ class ShellUse:
                 link,
                 shell=self._shell,
                 session=self._session,
+                is_over=isinstance(reason, SessionEndedError),
                 patience_s=SIGNALLED_PATIENCE_S if isinstance(reason, StoppedBySignalError) else PATIENCE_S,
                 signals=self._signals,
                 write=self._write_aside,

@@ -292,6 +292,19 @@ def test_the_save_hook_waits_for_the_last_shell_of_the_session(terminal: Termina
     assert b"saving" not in terminal.run("run", "true").stderr
 
 
+def test_a_session_that_is_stopped_is_saved_although_other_shells_are_open(terminal: Terminal) -> None:
+    hook(terminal, "echo saving")
+    terminal.plane.other_shells, terminal.plane.renew_after_s = 1, 0.1
+    process = terminal.start("run", "--", "sh", "-c", "echo started; exec sleep 60")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"started\n"
+
+    terminal.plane.end_session("StoppedByAdministrator")
+
+    _, errors = process.communicate(timeout=20)
+    assert b"\nsaving\n" in errors
+
+
 def test_ctrl_c_goes_on_without_the_save_hook(terminal: Terminal, eventually: Eventually) -> None:
     hook(terminal, "touch begun; exec sleep 30")
     process = terminal.start("run", "true")

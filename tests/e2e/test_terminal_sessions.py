@@ -94,6 +94,7 @@ def test_an_administrators_stop_saves_and_is_told_in_every_terminal_of_the_sessi
         for terminal in (one, other):
             terminal.expect("an administrator stopped it")
             assert terminal.exit_code() == 125
+        assert "saving-42" in one.plain + other.plain
     assert saved(tmp_path) == "once\n"
     assert line.session("Ended")["endReason"] == "StoppedByAdministrator"
 

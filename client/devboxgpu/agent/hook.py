@@ -21,7 +21,7 @@ PLACE = os.path.join(".devboxgpu", "on-stop")
 DEFAULT_LIMIT_S = 60.0
 LAST_WORDS_S = 2.0
 LOOK_EVERY_S = 0.1
-WATCH_EVERY_S = 0.5
+WATCH_EVERY_S = 0.25
 Result = Any
 """{"ran": bool, "exit": code or null, "seconds": n}"""
 
@@ -44,12 +44,13 @@ class Hooks:
         self._output = -1
         self._log: HookLog | None = None
         self._looks_on = False
-        self._told = size_of(_log())  # of what others print
+        self._began = self._told = size_of(_log())  # where the run of another began, and what was told of it
         self._timers: list[Timer] = []
 
     def watch(self) -> None:
         """Only the main process is told that the container ends: what its run prints is shown on every terminal."""
-        if not (self._pid or self._looks_on) and self._claim.is_held():
+        is_shown = self._pid or self._looks_on or size_of(_log()) <= self._told
+        if not is_shown and (self._claim.is_held() or self._claim.main_has_run()):
             self._started_at = time.monotonic()
             self._askers.append(_Asker(LinesOnTerminals(self._agent, "on-stop: "), lambda _: None))
             self._look_on()
@@ -61,6 +62,8 @@ class Hooks:
     def run(self, limit_s: float, on_output: Callable[[bytes], None], on_end: Callable[[Result], None]) -> None:
         """`on_end` may be called before this returns: where there is no hook, or it cannot be started."""
         path = os.path.join(home(), PLACE)
+        if self._told > self._began:
+            on_output(after(_log(), self._began)[: self._told - self._began])
         self._askers.append(_Asker(on_output, on_end))
         if self._pid or self._looks_on:
             return
@@ -142,7 +145,7 @@ class Hooks:
         if self._log is not None:
             self._log.close()
             self._log = None
-            self._told = size_of(_log())
+            self._began = self._told = size_of(_log())
         askers, self._askers = self._askers, []
         for asker in askers:
             asker.on_end(result)
