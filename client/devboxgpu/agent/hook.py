@@ -62,7 +62,8 @@ class Hooks:
     def run(self, limit_s: float, on_output: Callable[[bytes], None], on_end: Callable[[Result], None]) -> None:
         """`on_end` may be called before this returns: where there is no hook, or it cannot be started."""
         path = os.path.join(home(), PLACE)
-        if self._told > self._began:
+        is_anothers = self._looks_on or self._claim.main_has_run()
+        if is_anothers and self._told > self._began:
             on_output(after(_log(), self._began)[: self._told - self._began])
         self._askers.append(_Asker(on_output, on_end))
         if self._pid or self._looks_on:
@@ -71,7 +72,7 @@ class Hooks:
         if not (os.path.isfile(path) and os.access(path, os.X_OK)):
             self._tell({"ran": False, "exit": None, "seconds": 0.0})
             return
-        if self._claim.main_has_run() or not self._claim.take():
+        if is_anothers or not self._claim.take():
             self._look_on()
             return
         self._log = HookLog(_log())
@@ -85,7 +86,10 @@ class Hooks:
     def _look_on(self) -> None:
         """At the run of another process, until that is over."""
         self._looks_on = self._claim.is_held()
-        while data := after(_log(), self._told):
+        for _ in range(KEEPS // READ):
+            data = after(_log(), self._told)
+            if not data:
+                break
             self._told += len(data)
             self._print(data)
         if self._looks_on:
