@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -7,12 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pexpect
 import pytest
 from fake_control_plane import TOKEN, FakeControlPlane
 from fake_exec import FakeExec
 from linked_agent import LinkedAgent
+
+from devboxgpu.main import run_command
 
 COMMAND = [sys.executable, "-m", "devboxgpu"]
 PATIENCE_S = 20
@@ -36,6 +41,20 @@ class Terminal:
             timeout=60,
             check=False,
         )
+
+    def ask(self, *arguments: str, data: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        """The same in this process: for the many tests of verbs that only ask and tell."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        given = io.BytesIO(data)
+        given.name = "<stdin>"
+        streams = {"stdin": io.TextIOWrapper(given, encoding="utf-8"), "stdout": out, "stderr": err}
+        with (
+            patch.dict(os.environ, {**self.environment, **environment}, clear=True),
+            patch.multiple(sys, **streams),
+            contextlib.chdir(self.cwd),
+        ):
+            code = run_command(list(arguments))
+        return subprocess.CompletedProcess(arguments, code, out.buffer.getvalue(), err.buffer.getvalue())
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

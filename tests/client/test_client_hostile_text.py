@@ -78,7 +78,7 @@ def test_json_reads_back_as_it_was_sent(hostile: Terminal) -> None:
 
 
 def test_a_refusal_that_repeats_hostile_text_is_shown_without_its_escapes(terminal: Terminal) -> None:
-    done = terminal.run("sessions", "show", "x\x1b[2J\u202e")
+    done = terminal.ask("sessions", "show", "x\x1b[2J\u202e")
 
     assert done.returncode == 3
     assert [sign for sign in done.stderr.decode() if not sign.isprintable() and sign != "\n"] == []

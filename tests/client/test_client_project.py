@@ -21,7 +21,7 @@ def sent(terminal: Terminal) -> dict[str, object] | None:
 def test_projects_are_listed_with_their_use(terminal: Terminal) -> None:
     terminal.plane.project.budget_spent = "12.5"
 
-    lines = terminal.run("project", "list").stdout.decode().splitlines()
+    lines = terminal.ask("project", "list").stdout.decode().splitlines()
 
     assert lines[0].split()[:3] == ["PROJECT", "GPU", "ROLE"]
     assert "  3 of 4    1 of 2  2        T4 1 of 3, A100 1 of 1" in lines[1]
@@ -29,7 +29,7 @@ def test_projects_are_listed_with_their_use(terminal: Terminal) -> None:
 
 
 def test_projects_are_listed_where_none_is_configured(terminal: Terminal) -> None:
-    done = terminal.run("project", "list", "-o", "tsv", "--query", "[].id", DEVBOXGPU_PROJECT="")
+    done = terminal.ask("project", "list", "-o", "tsv", "--query", "[].id", DEVBOXGPU_PROJECT="")
 
     assert (done.stdout, done.returncode) == (b"demo\n", 0)
 
@@ -38,7 +38,7 @@ def test_a_project_is_shown_with_the_source_of_every_setting(terminal: Terminal)
     terminal.plane.project.sources = {"idle.timeoutMinutes": "policy", "line": "default"}
     terminal.plane.project.locks = {"idle.timeoutMinutes": "the Dev Center's policy 'short' says at most 30"}
 
-    done = terminal.run("project", "show", "demo")
+    done = terminal.ask("project", "show", "demo")
 
     rows = {line.split()[0]: line for line in done.stdout.decode().splitlines() if line}
     assert rows["demo"].split()[:3] == ["demo", "enabled", "administrator"]
@@ -52,7 +52,7 @@ def test_a_project_is_shown_with_the_source_of_every_setting(terminal: Terminal)
 
 
 def test_a_project_is_shown_whole_to_programs(terminal: Terminal) -> None:
-    shown = json.loads(terminal.run("project", "show", "-o", "json").stdout)
+    shown = json.loads(terminal.ask("project", "show", "-o", "json").stdout)
 
     assert shown["project"]["id"] == "demo"
     assert shown["settings"] == terminal.plane.project.settings
@@ -61,27 +61,27 @@ def test_a_project_is_shown_whole_to_programs(terminal: Terminal) -> None:
 
 
 def test_a_part_of_a_project_can_be_picked(terminal: Terminal) -> None:
-    done = terminal.run("project", "show", "--query", "settings.idle.timeoutMinutes", "-o", "tsv")
+    done = terminal.ask("project", "show", "--query", "settings.idle.timeoutMinutes", "-o", "tsv")
 
     assert done.stdout == b"30.0\n"
 
 
 def test_settings_for_programs_have_a_line_each(terminal: Terminal) -> None:
-    lines = terminal.run("project", "show", "-o", "tsv").stdout.decode().splitlines()
+    lines = terminal.ask("project", "show", "-o", "tsv").stdout.decode().splitlines()
 
     assert "maxConcurrentSessionsPerUser\t2\tproject\t" in lines
 
 
 @pytest.mark.parametrize("arguments", [["show", "nobodys"], ["set", "nobodys", "--max-concurrent", "3"]])
 def test_a_project_that_is_not_there_is_not_found(terminal: Terminal, arguments: list[str]) -> None:
-    done = terminal.run("project", *arguments)
+    done = terminal.ask("project", *arguments)
 
     assert (done.stdout, done.returncode) == (b"", 3)
     assert b"NotFound" in done.stderr
 
 
 def test_what_changed_is_said_from_what_to_what(terminal: Terminal) -> None:
-    done = terminal.run("project", "set", "--max-concurrent", "8", "--idle-timeout", "1h30m", "--sharing", "shared")
+    done = terminal.ask("project", "set", "--max-concurrent", "8", "--idle-timeout", "1h30m", "--sharing", "shared")
 
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
@@ -165,7 +165,7 @@ def test_what_changed_is_said_from_what_to_what(terminal: Terminal) -> None:
 def test_each_option_is_its_setting_and_leaves_the_rest(
     terminal: Terminal, options: list[str], patch: dict[str, object]
 ) -> None:
-    terminal.run("project", "set", *options)
+    terminal.ask("project", "set", *options)
 
     assert sent(terminal) == patch
 
@@ -174,7 +174,7 @@ def test_a_registry_that_is_allowed_joins_those_that_are(terminal: Terminal) -> 
     there = {"server": "team.azurecr.io", "repositories": ["train/*"], "identity": "id-1"}
     terminal.plane.project.settings["images"] = {"registries": [there]}
 
-    done = terminal.run("project", "set", "--allow-registry", "team.azurecr.io/infer")
+    done = terminal.ask("project", "set", "--allow-registry", "team.azurecr.io/infer")
 
     assert done.stdout.decode() == (
         "images.registries: team.azurecr.io/train/* (pulled by id-1) -> "
@@ -185,7 +185,7 @@ def test_a_registry_that_is_allowed_joins_those_that_are(terminal: Terminal) -> 
 def test_a_budget_that_goes_is_said(terminal: Terminal) -> None:
     terminal.plane.project.settings["budget"] = {"monthlyAmount": "500", "currency": "USD", "hardStop": False}
 
-    done = terminal.run("project", "set", "--budget", "none")
+    done = terminal.ask("project", "set", "--budget", "none")
 
     assert "budget.monthlyAmount: 500 -> none" in done.stdout.decode().splitlines()
 
@@ -193,7 +193,7 @@ def test_a_budget_that_goes_is_said(terminal: Terminal) -> None:
 def test_a_hard_stop_can_be_set_on_the_budget_that_is_there(terminal: Terminal) -> None:
     terminal.plane.project.settings["budget"] = {"monthlyAmount": "500", "currency": "USD", "hardStop": False}
 
-    done = terminal.run("project", "set", "--hard-stop")
+    done = terminal.ask("project", "set", "--hard-stop")
 
     assert done.stdout == b"budget.hardStop: false -> true\n"
 
@@ -204,7 +204,7 @@ def test_options_go_over_a_file_and_a_null_takes_a_setting_away(terminal: Termin
         json.dumps({"budget": None, "idle": {"timeoutMinutes": 5, "graceMinutes": 1}, "gpuTypes": [{"type": "A100"}]})
     )
 
-    terminal.run("project", "set", "--file", str(file), "--idle-timeout", "10m", "--fallback", "A100")
+    terminal.ask("project", "set", "--file", str(file), "--idle-timeout", "10m", "--fallback", "A100")
 
     assert sent(terminal) == {
         "budget": None,
@@ -214,13 +214,13 @@ def test_options_go_over_a_file_and_a_null_takes_a_setting_away(terminal: Termin
 
 
 def test_a_patch_may_come_from_standard_input(terminal: Terminal) -> None:
-    done = terminal.run("project", "set", "--file", "-", data=b'{"labels": {"team": "ml"}}')
+    done = terminal.ask("project", "set", "--file", "-", data=b'{"labels": {"team": "ml"}}')
 
     assert done.stdout == b"labels.team: none -> ml\n"
 
 
 def test_a_dry_run_says_what_would_change_and_writes_nothing(terminal: Terminal) -> None:
-    done = terminal.run("project", "set", "--max-concurrent", "8", "--dry-run")
+    done = terminal.ask("project", "set", "--max-concurrent", "8", "--dry-run")
 
     assert done.stdout.decode() == f"{CAP}: 4 -> 8\n"
     assert done.stderr == b"devboxgpu: project demo: 1 setting would change; nothing was written\n"
@@ -229,14 +229,14 @@ def test_a_dry_run_says_what_would_change_and_writes_nothing(terminal: Terminal)
 
 
 def test_what_is_so_already_is_no_change(terminal: Terminal) -> None:
-    done = terminal.run("project", "set", "--max-concurrent", "4")
+    done = terminal.ask("project", "set", "--max-concurrent", "4")
 
     assert (done.stdout, done.returncode) == (b"", 0)
     assert b"nothing changes, its settings are so already" in done.stderr
 
 
 def test_programs_get_the_settings_as_they_are_now(terminal: Terminal) -> None:
-    done = terminal.run("project", "set", "--max-per-user", "3", "-o", "json")
+    done = terminal.ask("project", "set", "--max-per-user", "3", "-o", "json")
 
     assert json.loads(done.stdout) == terminal.plane.project.settings
     assert terminal.plane.project.settings["maxConcurrentSessionsPerUser"] == 3
@@ -253,7 +253,7 @@ def test_programs_get_the_settings_as_they_are_now(terminal: Terminal) -> None:
 def test_what_becomes_of_live_sessions_is_said_when_a_project_is_disabled(
     terminal: Terminal, options: list[str], asked: str | None, said: str
 ) -> None:
-    done = terminal.run("project", "set", "--disable", *options)
+    done = terminal.ask("project", "set", "--disable", *options)
 
     assert done.stdout.decode() == f"{MODE}: AutoDeploy -> Disabled\n"
     assert said in done.stderr.decode()
@@ -263,7 +263,7 @@ def test_what_becomes_of_live_sessions_is_said_when_a_project_is_disabled(
 def test_a_change_is_not_written_over_somebody_elses(terminal: Terminal) -> None:
     terminal.plane.project.changed_by_another_before_writing = True
 
-    done = terminal.run("project", "set", "--max-concurrent", "8")
+    done = terminal.ask("project", "set", "--max-concurrent", "8")
 
     assert (done.stdout, done.returncode) == (b"", 1)
     assert b"ConditionNotMet: the settings of demo are not those any more that were read" in done.stderr
@@ -271,7 +271,7 @@ def test_a_change_is_not_written_over_somebody_elses(terminal: Terminal) -> None
 
 
 def test_every_bad_value_has_a_line_with_its_place(terminal: Terminal) -> None:
-    done = terminal.run("project", "set", "--idle-timeout", "200h", "--max-per-user", "0", "--max-concurrent", "8")
+    done = terminal.ask("project", "set", "--idle-timeout", "200h", "--max-per-user", "0", "--max-concurrent", "8")
 
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == [
@@ -282,7 +282,7 @@ def test_every_bad_value_has_a_line_with_its_place(terminal: Terminal) -> None:
 
 
 def test_a_dry_run_finds_bad_values_too(terminal: Terminal) -> None:
-    done = terminal.run("project", "set", "--max-per-user", "0", "--dry-run")
+    done = terminal.ask("project", "set", "--max-per-user", "0", "--dry-run")
 
     assert done.returncode == 1
     assert b"- maxConcurrentSessionsPerUser: must be from 1 to 500" in done.stderr
@@ -291,7 +291,7 @@ def test_a_dry_run_finds_bad_values_too(terminal: Terminal) -> None:
 def test_only_an_administrator_changes_settings(terminal: Terminal) -> None:
     terminal.plane.project.role = "member"
 
-    done = terminal.run("project", "set", "--max-concurrent", "8")
+    done = terminal.ask("project", "set", "--max-concurrent", "8")
 
     assert done.returncode == 1
     assert b"Forbidden: only an administrator of project demo may change its settings" in done.stderr
@@ -300,7 +300,7 @@ def test_only_an_administrator_changes_settings(terminal: Terminal) -> None:
 def test_a_setting_that_a_policy_decides_is_named(terminal: Terminal) -> None:
     terminal.plane.project.locks = {"idle.timeoutMinutes": "a policy of the Dev Center decides it"}
 
-    done = terminal.run("project", "set", "--idle-timeout", "45m")
+    done = terminal.ask("project", "set", "--idle-timeout", "45m")
 
     assert done.returncode == 1
     assert b"SettingLockedByPolicy: idle.timeoutMinutes: a policy of the Dev Center decides it" in done.stderr
@@ -309,7 +309,7 @@ def test_a_setting_that_a_policy_decides_is_named(terminal: Terminal) -> None:
 def test_a_policy_about_a_part_of_what_changes_is_said_beside_it(terminal: Terminal) -> None:
     terminal.plane.project.locks = {"gpuTypes[1].maxConcurrent": "the Dev Center allows 1 A100\x1b[31m"}
 
-    done = terminal.run("project", "set", "--gpu-cap", "T4=2")
+    done = terminal.ask("project", "set", "--gpu-cap", "T4=2")
 
     assert done.stdout.decode() == (
         "gpuTypes: T4=3, A100=1 -> T4=2, A100=1 · policy: the Dev Center allows 1 A100 [31m\n"
@@ -341,7 +341,7 @@ def test_a_policy_about_a_part_of_what_changes_is_said_beside_it(terminal: Termi
     ],
 )
 def test_wrong_words_write_nothing_and_say_what_to_give(terminal: Terminal, options: list[str], what: str) -> None:
-    done = terminal.run("project", "set", *options, COLUMNS="300")
+    done = terminal.ask("project", "set", *options, COLUMNS="300")
 
     assert (done.stdout, done.returncode) == (b"", 2)
     assert what in done.stderr.decode()
@@ -358,7 +358,7 @@ def test_wrong_words_write_nothing_and_say_what_to_give(terminal: Terminal, opti
     ],
 )
 def test_a_file_that_is_no_patch_is_refused(terminal: Terminal, data: bytes, what: str) -> None:
-    done = terminal.run("project", "set", "--file", "-", data=data)
+    done = terminal.ask("project", "set", "--file", "-", data=data)
 
     assert done.returncode == 2
     assert what in done.stderr.decode()
@@ -368,7 +368,7 @@ def test_settings_without_a_tag_are_not_patched(terminal: Terminal, monkeypatch:
     project = terminal.plane.project
     monkeypatch.setattr(project, "read", lambda _call: (200, project.settings, {}))
 
-    done = terminal.run("project", "set", "--max-concurrent", "8")
+    done = terminal.ask("project", "set", "--max-concurrent", "8")
 
     assert done.returncode == 1
     assert b"without an ETag" in done.stderr
@@ -376,4 +376,4 @@ def test_settings_without_a_tag_are_not_patched(terminal: Terminal, monkeypatch:
 
 
 def test_a_project_without_a_budget_is_not_said_to_have_spent_nothing(terminal: Terminal) -> None:
-    assert terminal.run("project", "list").stdout.decode().splitlines()[1].endswith("no budget")
+    assert terminal.ask("project", "list").stdout.decode().splitlines()[1].endswith("no budget")

@@ -56,7 +56,7 @@ def test_own_usage_is_a_table_with_its_sums(used: Terminal) -> None:
     ],
 )  # fmt: skip
 def test_days_and_groups_are_asked_for(terminal: Terminal, words: list[str], query: dict[str, str]) -> None:
-    assert terminal.run("usage", *words).returncode == 0
+    assert terminal.ask("usage", *words).returncode == 0
 
     assert asked(terminal) == {**query, "user": "me"}
 
@@ -64,10 +64,10 @@ def test_days_and_groups_are_asked_for(terminal: Terminal, words: list[str], que
 def test_a_projects_usage_is_asked_for_with_its_filters(terminal: Terminal) -> None:
     words = ["--user", "me", "--gpu", "T4", "--region", "westus3", "--label", "team=vision"]
 
-    assert terminal.run("project", "usage", "demo", *words).returncode == 0
+    assert terminal.ask("project", "usage", "demo", *words).returncode == 0
 
     assert asked(terminal) == {"user": "me", "gpuType": "T4", "region": "westus3", "label": "team=vision"}
-    assert terminal.run("project", "usage", "nobodys").returncode == 3
+    assert terminal.ask("project", "usage", "nobodys").returncode == 3
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_projects_usage_is_asked_for_with_its_filters(terminal: Terminal) -> N
     ],
 )
 def test_words_that_do_not_go_together_are_refused_before_anything_is_asked(terminal: Terminal, words) -> None:
-    done = terminal.run(*words)
+    done = terminal.ask(*words)
 
     assert (done.returncode, done.stdout) == (2, b"")
     assert terminal.plane.calls == []
@@ -105,7 +105,7 @@ def test_groups_have_columns_and_unknown_prices_are_said(terminal: Terminal) -> 
          "seconds": 90, "estimated": True, "sessions": 1, "unpricedSeconds": 30, "cost": "0.1", "bundled": True},
     ]  # fmt: skip
 
-    shown = terminal.run("project", "usage", "--by", "total", "--group-by", "user,gpuType,label:team").stdout.decode()
+    shown = terminal.ask("project", "usage", "--by", "total", "--group-by", "user,gpuType,label:team").stdout.decode()
 
     rows = [line.split("  ") for line in shown.splitlines()]
     assert [cell.strip() for cell in rows[0] if cell.strip()] == [
@@ -132,14 +132,14 @@ def test_programs_get_the_whole_answer_lines_or_a_part(used: Terminal) -> None:
 def test_csv_is_handed_on_byte_by_byte(terminal: Terminal) -> None:
     terminal.plane.usage.csv = 'start,label\r\n2026-11-01,"ü, \'=1"\r\n'
 
-    done = terminal.run("project", "usage", "-o", "csv", "--group-by", "label:team")
+    done = terminal.ask("project", "usage", "-o", "csv", "--group-by", "label:team")
 
     assert done.stdout == terminal.plane.usage.csv.encode()
     assert asked(terminal) == {"groupBy": "label:team", "format": "csv"}
 
 
 def test_nothing_used_is_said_beside_the_data(terminal: Terminal) -> None:
-    done = terminal.run("usage", "--chart")
+    done = terminal.ask("usage", "--chart")
 
     assert (done.stdout, done.stderr) == (b"", b"devboxgpu: nothing was used in this time\n")
 
@@ -227,7 +227,7 @@ def test_estimates_stand_beside_the_bill(terminal: Terminal) -> None:
         },
     }  # fmt: skip
 
-    shown = terminal.run("project", "usage", "--reconcile", "--month", "2026-11").stdout.decode().splitlines()
+    shown = terminal.ask("project", "usage", "--reconcile", "--month", "2026-11").stdout.decode().splitlines()
 
     assert shown[0].split() == ["SESSION", "ESTIMATED", "ACTUAL", "DIFFERENCE", "NOTE"]
     assert shown[1].split() == ["s-1", "1.56", "USD", "1.50", "USD", "-0.0588", "USD"]
@@ -241,7 +241,7 @@ def test_estimates_stand_beside_the_bill(terminal: Terminal) -> None:
         "1 not billed yet · 1 not in our books"
     )
     assert asked(terminal, "/reconciliation") == {"from": "2026-11-01", "to": "2026-11-30"}
-    told = terminal.run("project", "usage", "--reconcile", "--query", "totals.difference", "-o", "tsv")
+    told = terminal.ask("project", "usage", "--reconcile", "--query", "totals.difference", "-o", "tsv")
     assert told.stdout == b"-0.058800\n"
 
 
@@ -255,7 +255,7 @@ def test_where_nothing_can_be_compared_no_sums_are_shown(terminal: Terminal) -> 
         },
     }  # fmt: skip
 
-    shown = terminal.run("project", "usage", "--reconcile").stdout.decode().splitlines()
+    shown = terminal.ask("project", "usage", "--reconcile").stdout.decode().splitlines()
 
     assert shown[-1] == "nothing can be compared yet · 1 not billed yet · 0 not in our books"
 
@@ -274,7 +274,7 @@ def test_activity_is_listed_with_its_facts(terminal: Terminal) -> None:
     data = {"session": "s-1", "endReason": "Idle", "meteredSeconds": 90, "cost": {"amount": "1"}, "note": "a\x1b[2Jb"}
     terminal.plane.usage.activity = [entry(1, **data)]
 
-    shown = terminal.run("project", "activity").stdout.decode().splitlines()
+    shown = terminal.ask("project", "activity").stdout.decode().splitlines()
 
     assert shown[0].split() == ["TIME", "WHAT", "BY", "ON", "FROM", "FACTS"]
     assert shown[1].split()[:4] == ["2026-11-21T22:00:00Z", "Session.Ended", "control-plane", "sessions/s-1"]
@@ -285,7 +285,7 @@ def test_activity_is_listed_with_its_facts(terminal: Terminal) -> None:
 def test_activity_is_asked_for_with_its_filters(terminal: Terminal) -> None:
     words = ["--since", "2h", "--type", "Session.Ended", "--actor", "me", "--session", "s-1", "--limit", "7"]
 
-    assert terminal.run("project", "activity", "demo", *words).returncode == 0
+    assert terminal.ask("project", "activity", "demo", *words).returncode == 0
 
     query = asked(terminal, "/activity")
     since = datetime.fromisoformat(query.pop("from"))
@@ -294,7 +294,7 @@ def test_activity_is_asked_for_with_its_filters(terminal: Terminal) -> None:
 
 
 def test_activity_since_a_day_begins_with_that_day(terminal: Terminal) -> None:
-    assert terminal.run("project", "activity", "--since", "2026-11-21").returncode == 0
+    assert terminal.ask("project", "activity", "--since", "2026-11-21").returncode == 0
 
     assert asked(terminal, "/activity")["from"] == "2026-11-21"
 
@@ -303,14 +303,14 @@ def test_no_more_pages_are_asked_for_than_the_limit_needs(terminal: Terminal) ->
     terminal.plane.page_size = 3
     terminal.plane.usage.activity = [entry(number) for number in range(20)]
 
-    done = terminal.run("project", "activity", "--limit", "5", "-o", "json")
+    done = terminal.ask("project", "activity", "--limit", "5", "-o", "json")
 
     assert [one["id"] for one in json.loads(done.stdout)] == [f"demo.o-{number}" for number in range(5)]
     assert len(terminal.plane.made("GET", "/activity")) == 2
 
 
 def test_no_activity_is_said_beside_the_data(terminal: Terminal) -> None:
-    done = terminal.run("project", "activity")
+    done = terminal.ask("project", "activity")
 
     assert (done.stdout, done.stderr) == (b"", b"devboxgpu: nothing has happened that fits\n")
 
@@ -356,7 +356,7 @@ def test_an_audit_that_is_intact_is_said_so_with_the_seal_to_note(terminal: Term
         "head": HEAD, "found": 0, "findings": [],
     }  # fmt: skip
 
-    done = terminal.run("project", "activity", "--verify", "--since", "2026-11-14", "--expect", "7:" + "ab" * 32)
+    done = terminal.ask("project", "activity", "--verify", "--since", "2026-11-14", "--expect", "7:" + "ab" * 32)
 
     assert (done.returncode, done.stderr) == (0, b"devboxgpu: nothing was altered, removed or added\n")
     assert done.stdout.decode().splitlines() == [
@@ -375,7 +375,7 @@ def test_what_was_tampered_with_is_listed_and_ends_with_1(terminal: Terminal) ->
         ],
     }  # fmt: skip
 
-    done = terminal.run("project", "activity", "--verify")
+    done = terminal.ask("project", "activity", "--verify")
 
     lines = done.stdout.decode().splitlines()
     assert done.returncode == 1
@@ -385,14 +385,14 @@ def test_what_was_tampered_with_is_listed_and_ends_with_1(terminal: Terminal) ->
     assert lines[3].startswith("NOT intact from 2026-11-14")
     assert lines[3].endswith("; 2 of 102 findings are shown")
     assert b"\x1b" not in done.stdout
-    assert terminal.run("project", "activity", "--verify", "-o", "json").returncode == 1
+    assert terminal.ask("project", "activity", "--verify", "-o", "json").returncode == 1
 
 
 def test_the_platforms_own_activity_is_asked_for_without_a_project(terminal: Terminal) -> None:
     terminal.plane.usage.activity = [entry(1)]
     terminal.plane.usage.verification = {"intact": True, "from": "a", "to": "b"}
 
-    assert terminal.run("project", "activity", "--platform").returncode == 0
-    assert terminal.run("project", "activity", "--platform", "--verify").returncode == 0
+    assert terminal.ask("project", "activity", "--platform").returncode == 0
+    assert terminal.ask("project", "activity", "--platform", "--verify").returncode == 0
 
     assert [call.path for call in terminal.plane.calls] == ["/api/activity", "/api/activity/verification"]

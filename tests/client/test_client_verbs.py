@@ -76,7 +76,7 @@ def some_data(terminal: Terminal) -> None:
 
 
 def test_sessions_are_a_table_for_people(terminal: Terminal) -> None:
-    lines = terminal.run("sessions", "list").stdout.decode().splitlines()
+    lines = terminal.ask("sessions", "list").stdout.decode().splitlines()
 
     assert lines[0].split() == ["SESSION", "STATE", "USER", "GPU", "REGION", "AGE", "EST.", "COST", "STOPS"]
     assert lines[1].split("  ")[0] == "s-1"
@@ -89,32 +89,32 @@ def test_sessions_are_a_table_for_people(terminal: Terminal) -> None:
 def test_json_is_what_the_service_said_over_all_pages(terminal: Terminal) -> None:
     terminal.plane.page_size = 1
 
-    done = terminal.run("sessions", "list", "-o", "json")
+    done = terminal.ask("sessions", "list", "-o", "json")
 
     assert json.loads(done.stdout) == SESSIONS
     assert len(terminal.plane.made("GET", "/sessions")) == 2
 
 
 def test_tsv_has_a_line_each_and_no_titles(terminal: Terminal) -> None:
-    done = terminal.run("sessions", "list", "-o", "tsv", "--query", "[].[id, state]")
+    done = terminal.ask("sessions", "list", "-o", "tsv", "--query", "[].[id, state]")
 
     assert done.stdout == b"s-1\tRunning\ns-2\tProvisioning\n"
 
 
 def test_a_query_may_give_one_value(terminal: Terminal) -> None:
-    done = terminal.run("sessions", "show", "s-1", "--query", "labels.team", "-o", "tsv")
+    done = terminal.ask("sessions", "show", "s-1", "--query", "labels.team", "-o", "tsv")
 
     assert done.stdout == b"ml\n"
 
 
 def test_a_query_may_give_records(terminal: Terminal) -> None:
-    done = terminal.run("sessions", "list", "--query", "[].{name: id, gpu: gpuType}")
+    done = terminal.ask("sessions", "list", "--query", "[].{name: id, gpu: gpuType}")
 
     assert done.stdout == b"name  gpu\ns-1   T4\ns-2   A100\n"
 
 
 def test_filters_are_passed_on(terminal: Terminal) -> None:
-    terminal.run("sessions", "list", "--state", "Running", "--user", "me")
+    terminal.ask("sessions", "list", "--state", "Running", "--user", "me")
 
     query = terminal.plane.made("GET", "/sessions")[0].query
     assert (query["state"], query["user"]) == (["Running"], ["me"])
@@ -123,7 +123,7 @@ def test_filters_are_passed_on(terminal: Terminal) -> None:
 def test_no_sessions_leaves_the_output_empty_and_says_what_to_do(terminal: Terminal) -> None:
     terminal.plane.sessions = []
 
-    done = terminal.run("sessions", "list")
+    done = terminal.ask("sessions", "list")
 
     assert (done.stdout, done.returncode) == (b"", 0)
     assert b"devboxgpu shell" in done.stderr
@@ -132,11 +132,11 @@ def test_no_sessions_leaves_the_output_empty_and_says_what_to_do(terminal: Termi
 def test_no_sessions_is_an_empty_list_for_programs(terminal: Terminal) -> None:
     terminal.plane.sessions = []
 
-    assert json.loads(terminal.run("sessions", "list", "-o", "json").stdout) == []
+    assert json.loads(terminal.ask("sessions", "list", "-o", "json").stdout) == []
 
 
 def test_stopping_tells_what_happens(terminal: Terminal) -> None:
-    done = terminal.run("sessions", "stop", "s-1", "--reason", "lunch")
+    done = terminal.ask("sessions", "stop", "s-1", "--reason", "lunch")
 
     assert (done.stdout, done.returncode) == (b"", 0)
     assert b"session s-1: is stopping" in done.stderr
@@ -145,14 +145,14 @@ def test_stopping_tells_what_happens(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize("words", [["show"], ["stop"], ["why"], ["extend", "--minutes", "5"]])
 def test_an_unknown_session_is_not_found(terminal: Terminal, words: list[str]) -> None:
-    done = terminal.run("sessions", *words, "s-nobody")
+    done = terminal.ask("sessions", *words, "s-nobody")
 
     assert done.returncode == 3
     assert b"NotFound" in done.stderr
 
 
 def test_gpus_show_price_and_what_is_free(terminal: Terminal) -> None:
-    lines = terminal.run("gpus").stdout.decode().splitlines()
+    lines = terminal.ask("gpus").stdout.decode().splitlines()
 
     assert lines[0].split()[:2] == ["GPU", "PRICE"]
     assert "1.56 USD to 1.70 USD" in lines[1]
@@ -166,11 +166,11 @@ def test_a_price_that_was_brought_along_is_marked(terminal: Terminal) -> None:
     price = {"amountPerHour": "1.5588", "currency": "USD", "source": "bundled"}
     terminal.plane.offers = [{"gpuType": "T4", "regions": [{"name": "eastus", "price": price}]}]
 
-    assert "1.56 USD (bundled)" in terminal.run("gpus").stdout.decode()
+    assert "1.56 USD (bundled)" in terminal.ask("gpus").stdout.decode()
 
 
 def test_gpus_show_who_waits_and_for_how_long(terminal: Terminal) -> None:
-    titles, *lines = terminal.run("gpus").stdout.decode().splitlines()
+    titles, *lines = terminal.ask("gpus").stdout.decode().splitlines()
 
     start, end = titles.index("IN LINE"), titles.index("REGIONS")
     assert [line[start:end].split("  ")[0].strip() for line in lines] == ["0", "3", ""]
@@ -180,7 +180,7 @@ def test_gpus_show_who_waits_and_for_how_long(terminal: Terminal) -> None:
 def test_a_session_in_line_is_listed_with_its_place(terminal: Terminal) -> None:
     terminal.plane.sessions = [{"id": "s-3", "state": "Waiting", "queuePosition": 2}, {"id": "s-4", "state": "Waiting"}]
 
-    lines = terminal.run("sessions", "list").stdout.decode().splitlines()
+    lines = terminal.ask("sessions", "list").stdout.decode().splitlines()
 
     assert lines[1].split()[1:] == ["Waiting", "(2nd", "in", "line)"]
     assert lines[2].split() == ["s-4", "Waiting"]
@@ -189,7 +189,7 @@ def test_a_session_in_line_is_listed_with_its_place(terminal: Terminal) -> None:
 def test_why_a_session_waits_and_what_would_change_it_is_told(terminal: Terminal) -> None:
     terminal.plane.explanations["s-2"] = EXPLANATION
 
-    done = terminal.run("sessions", "why", "s-2")
+    done = terminal.ask("sessions", "why", "s-2")
 
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
@@ -211,7 +211,7 @@ def test_why_a_session_waits_and_what_would_change_it_is_told(terminal: Terminal
 def test_what_is_not_said_of_a_session_is_left_out(terminal: Terminal) -> None:
     terminal.plane.explanations["s-1"] = {"session": "s-1", "state": "Running", "stopsAt": "2026-11-21T23:00:00Z"}
 
-    assert terminal.run("sessions", "why", "s-1").stdout.decode().splitlines() == [
+    assert terminal.ask("sessions", "why", "s-1").stdout.decode().splitlines() == [
         "session s-1 · Running: the service does not say why",
         "stops:",
         "  2026-11-21T23:00:00Z",
@@ -221,27 +221,27 @@ def test_what_is_not_said_of_a_session_is_left_out(terminal: Terminal) -> None:
 def test_programs_get_an_explanation_as_it_came(terminal: Terminal) -> None:
     terminal.plane.explanations["s-2"] = EXPLANATION
 
-    assert json.loads(terminal.run("sessions", "why", "s-2", "-o", "json").stdout) == EXPLANATION
-    picked = terminal.run("sessions", "why", "s-2", "--query", "changes[].action", "-o", "tsv")
+    assert json.loads(terminal.ask("sessions", "why", "s-2", "-o", "json").stdout) == EXPLANATION
+    picked = terminal.ask("sessions", "why", "s-2", "--query", "changes[].action", "-o", "tsv")
     assert picked.stdout == b"devboxgpu sessions stop s-1\n"
 
 
 @pytest.mark.parametrize(("longer", "stop"), [("60", "2026-11-22T00:00:00Z"), ("1h30m", "2026-11-22T00:30:00Z")])
 def test_extending_tells_the_new_stop(terminal: Terminal, longer: str, stop: str) -> None:
-    done = terminal.run("sessions", "extend", "s-1", "--minutes", longer)
+    done = terminal.ask("sessions", "extend", "s-1", "--minutes", longer)
 
     assert (done.stdout.decode(), done.returncode) == (f"session s-1 stops at {stop} (Idle)\n", 0)
 
 
 def test_an_extended_session_is_data_for_programs(terminal: Terminal) -> None:
-    done = terminal.run("sessions", "extend", "s-1", "--minutes", "60", "--query", "stopsAt", "-o", "tsv")
+    done = terminal.ask("sessions", "extend", "s-1", "--minutes", "60", "--query", "stopsAt", "-o", "tsv")
 
     assert done.stdout == b"2026-11-22T00:00:00Z\n"
     assert terminal.plane.made("POST", "/extend")[0].body == {"minutes": 60}
 
 
 def test_extending_further_than_the_project_allows_is_refused(terminal: Terminal) -> None:
-    done = terminal.run("sessions", "extend", "s-1", "--minutes", "10h")
+    done = terminal.ask("sessions", "extend", "s-1", "--minutes", "10h")
 
     assert (done.stdout, done.returncode) == (b"", 1)
     assert b"ExtendLimitReached: a session may be extended by 240 minutes in all" in done.stderr
@@ -250,7 +250,7 @@ def test_extending_further_than_the_project_allows_is_refused(terminal: Terminal
 def test_extending_is_not_repeated_behind_the_persons_back(terminal: Terminal) -> None:
     terminal.plane.busy_answers = 1
 
-    done = terminal.run("sessions", "extend", "s-1", "--minutes", "60")
+    done = terminal.ask("sessions", "extend", "s-1", "--minutes", "60")
 
     assert done.returncode == 1
     assert len(terminal.plane.made("POST", "/extend")) == 1
@@ -260,7 +260,7 @@ def test_whoami_shows_the_claims_and_never_the_token(terminal: Terminal) -> None
     claims = {"oid": "oid-1", "preferred_username": "alice@demo.example", "roles": ["Gpu.Operator"], "exp": 1764000000}
     token = "h." + base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=") + ".s"
 
-    done = terminal.run("whoami", "-o", "json", DEVBOXGPU_ACCESS_TOKEN=token)
+    done = terminal.ask("whoami", "-o", "json", DEVBOXGPU_ACCESS_TOKEN=token)
 
     shown = json.loads(done.stdout)
     assert (shown["user"], shown["objectId"], shown["roles"]) == ("alice@demo.example", "oid-1", ["Gpu.Operator"])
@@ -270,7 +270,7 @@ def test_whoami_shows_the_claims_and_never_the_token(terminal: Terminal) -> None
 
 
 def test_debugging_names_calls_and_never_the_token(terminal: Terminal) -> None:
-    done = terminal.run("sessions", "list", "--debug")
+    done = terminal.ask("sessions", "list", "--debug")
 
     assert b"GET /projects/demo/sessions?api-version=2026-12-01-preview -> 200" in done.stderr
     assert b"the-persons-token" not in done.stderr
@@ -298,7 +298,7 @@ def test_debugging_names_calls_and_never_the_token(terminal: Terminal) -> None:
     ],
 )
 def test_wrong_words_are_told_apart_by_the_exit_code(terminal: Terminal, arguments: list[str], code: int) -> None:
-    done = terminal.run(*arguments)
+    done = terminal.ask(*arguments)
 
     assert done.returncode == code
     assert bool(done.stderr) == bool(code)
@@ -306,21 +306,21 @@ def test_wrong_words_are_told_apart_by_the_exit_code(terminal: Terminal, argumen
 
 
 def test_without_anything_configured_the_error_says_what_to_do(terminal: Terminal) -> None:
-    done = terminal.run("gpus", DEVBOXGPU_ENDPOINT="", XDG_CONFIG_HOME=str(terminal.cwd))
+    done = terminal.ask("gpus", DEVBOXGPU_ENDPOINT="", XDG_CONFIG_HOME=str(terminal.cwd))
 
     assert done.returncode == 1
     assert b"no control plane is configured" in done.stderr
 
 
 def test_a_rejected_token_is_told_with_the_request(terminal: Terminal) -> None:
-    done = terminal.run("gpus", DEVBOXGPU_ACCESS_TOKEN="another")
+    done = terminal.ask("gpus", DEVBOXGPU_ACCESS_TOKEN="another")
 
     assert done.returncode == 1
     assert b"Unauthorized: the token is not accepted (request req-7)" in done.stderr
 
 
 def test_the_local_identity_signs_in(terminal: Terminal) -> None:
-    done = terminal.run(
+    done = terminal.ask(
         "gpus", DEVBOXGPU_ACCESS_TOKEN="", DEVBOXGPU_LOCAL_IDENTITY=f"http://127.0.0.1:{terminal.plane.port}"
     )
 
