@@ -355,8 +355,13 @@ def test_without_colour_nothing_moves_either(terminal: Terminal, plain: dict[str
     assert b"GPU assigned (" in screen.before
 
 
-def test_closing_the_terminal_closes_the_shell(terminal: Terminal, eventually: Eventually) -> None:
+@pytest.mark.parametrize("hangup", [signal.SIG_DFL, signal.SIG_IGN])
+def test_closing_the_terminal_closes_the_shell(
+    terminal: Terminal, eventually: Eventually, hangup: signal.Handlers
+) -> None:
+    before = signal.signal(signal.SIGHUP, hangup)  # ignored, as under nohup: the end of the input says it then
     screen = opened(terminal)
+    signal.signal(signal.SIGHUP, before)
 
     os.close(screen.child_fd)
     screen.closed = True
