@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from devboxgpu.wire import Money, Shell
 from devboxgpu.wording import cost_of, duration, money, printable
@@ -12,7 +13,7 @@ def end_line(shell: Shell, closed: Shell | None, *, attached_s: float, exit_code
     """One line about an attached shell. What the service said when it was closed is preferred to our own count."""
     if closed is not None and closed.session_goes_on:
         return _line(["shell closed", _going_on(closed), reason, f"exit {exit_code}"])
-    latest = closed or shell
+    latest = closed or replace(shell, duration_s=None, cost=None)  # those are of when it was opened
     lasted_s = latest.duration_s if latest.duration_s is not None else attached_s
     cost = _cost(latest, latest.price_an_hour or shell.price_an_hour, lasted_s)
     session = latest.session or shell.session or latest.id

@@ -308,7 +308,7 @@ class FakeControlPlane:
 
     def _close(self, shell: str) -> Answer:
         self.closed = True
-        if not self._knows(shell):
+        if not self._knows(shell) or (self.shell is not None and self.shell["state"] == "Ended"):
             return 204, None, {}
         assert self.shell is not None
         if self.other_shells and self.shell["state"] == "Running":

@@ -94,6 +94,22 @@ def test_a_session_that_is_stopped_under_us_is_told_with_its_reason_and_cost(ter
     assert "est. 0.41 USD · Idle · exit 125" in errors.decode()
 
 
+def test_the_receipt_of_a_session_that_was_over_before_its_shell_was_closed_is_that_of_its_end(
+    terminal: Terminal,
+) -> None:
+    terminal.plane.renew_after_s = 0.1
+    process = terminal.start("run", "--", "sh", "-c", "echo started; exec sleep 60")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"started\n"
+    assert terminal.plane.shell is not None
+
+    cost = {"amount": "0.75", "currency": "USD", "estimated": True}
+    terminal.plane.shell |= {"state": "Ended", "endReason": "Idle", "durationSeconds": 1800, "cost": cost}
+
+    _, errors = process.communicate(timeout=20)
+    assert "session s-fake ended · 30 min 0 s · T4 · est. 0.75 USD · Idle · exit 125" in errors.decode()
+
+
 def test_a_container_that_is_killed_by_the_stop_is_not_taken_for_the_commands_end(terminal: Terminal) -> None:
     process = terminal.start("run", "--", "sh", "-c", "echo started; sleep 60")
     assert process.stdout is not None

@@ -124,7 +124,14 @@ def test_the_last_line_prefers_what_the_service_counted() -> None:
 
 def test_the_last_line_estimates_from_the_price_when_the_service_says_no_cost() -> None:
     opened = Shell.read(
-        {"id": "sh-1", "session": "s-7", "gpuType": "T4", "price": {"amountPerHour": "1.5588", "currency": "USD"}}
+        {
+            "id": "sh-1",
+            "session": "s-7",
+            "gpuType": "T4",
+            "price": {"amountPerHour": "1.5588", "currency": "USD"},
+            "durationSeconds": 1,  # when it was opened
+            "cost": {"amount": "0.0004", "currency": "USD"},
+        }
     )
 
     assert end_line(opened, None, attached_s=1800, exit_code=125, reason="Idle") == (
