@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from devboxgpu.activity import ActivityReport
 from devboxgpu.calls import Calls, object_in, segment
-from devboxgpu.errors import RefusedError
+from devboxgpu.errors import DevBoxGpuError, RefusedError
 from devboxgpu.tokens import TokenSource
 from devboxgpu.transport import Response, Transport
 from devboxgpu.wire import ExecAccess, Json, LeaseRenewal, Shell
@@ -73,9 +73,17 @@ class ControlPlane:
         return self._calls.pages(f"{self._project_path()}/users/me/shells", {})
 
     def close_shell(self, shell: str) -> Shell | None:
-        """Ends the shell; None when the service no longer knows it. A second call does no harm."""
+        """Ends the shell. A second call does no harm.
+
+        How it stands at last, also where it had ended before; None where that is unknown.
+        """
         data = self._calls.call("DELETE", self._shell_path(shell), patience_s=10).json()
-        return Shell.read(data) if isinstance(data, dict) and "id" in data else None
+        if isinstance(data, dict) and "id" in data:
+            return Shell.read(data)
+        try:
+            return self.get_shell(shell)
+        except DevBoxGpuError:
+            return None
 
     def connect_shell(self, shell: str, *, active_seconds_ago: int | None = None) -> ExecAccess:
         """A way in. `active_seconds_ago`: where the client connects again by itself, which is no activity."""

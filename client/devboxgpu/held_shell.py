@@ -69,24 +69,14 @@ class HeldShell:
             self._notices.say(f"whether the session was stopped is unknown: {error}")
 
     async def close(self) -> Shell | None:
-        """Closes it, if it can exist, and says what is left to the lease when that fails.
-
-        What is returned is how it stands at last, also where it had been closed before; None where that is unknown.
-        """
+        """Closes it, if it can exist, and says what is left to the lease when that fails."""
         self.let_go()
         if not await self._may_exist():
             return None
         try:
-            closed = await asyncio.to_thread(self._api.close_shell, self.id)
+            return await asyncio.to_thread(self._api.close_shell, self.id)
         except DevBoxGpuError as error:
             self._notices.say(f"the shell could not be closed ({error}): its session ends when its lease lapses")
-            return None
-        return closed or await self._as_it_ended()
-
-    async def _as_it_ended(self) -> Shell | None:
-        try:
-            return await asyncio.to_thread(self._api.get_shell, self.id)
-        except DevBoxGpuError:
             return None
 
     async def _may_exist(self) -> bool:
