@@ -254,6 +254,18 @@ def test_what_the_main_process_runs_is_shown_on_terminals(
     assert b"more" not in talk.out
 
 
+def test_a_process_that_never_ends_its_run_is_not_waited_for_for_ever(
+    connect: Connect, place: Place, sleeper: subprocess.Popen[bytes]
+) -> None:
+    with_hook(place, "echo again")
+    (place.directory / "hook-runs").symlink_to(f"{sleeper.pid} {started(sleeper.pid)}")
+
+    result = connect().ask({"what": "hook", "limit_s": 0.1}).result
+
+    assert result is not None
+    assert (result["ran"], result["exit"]) == (True, None)
+
+
 @pytest.mark.parametrize("ticks", ["0", "", "soon"])
 def test_what_a_dead_process_ran_runs_again_and_is_free_afterwards(connect: Connect, place: Place, ticks: str) -> None:
     with_hook(place, f"readlink {place.directory}/hook-runs")

@@ -44,6 +44,7 @@ class Hooks:
         self._output = -1
         self._log: HookLog | None = None
         self._looks_on = False
+        self._looks_until = 0.0
         self._began = self._told = size_of(_log())  # where the run of another began, and what was told of it
         self._timers: list[Timer] = []
 
@@ -53,7 +54,7 @@ class Hooks:
         if not is_shown and (self._claim.is_held() or self._claim.main_has_run()):
             self._started_at = time.monotonic()
             self._askers.append(_Asker(LinesOnTerminals(self._agent, "on-stop: "), lambda _: None))
-            self._look_on()
+            self._look_on_for(DEFAULT_LIMIT_S)
         self._loop.later(WATCH_EVERY_S, self.watch)
 
     def ran_within(self, seconds: float) -> bool:
@@ -73,7 +74,7 @@ class Hooks:
             self._tell({"ran": False, "exit": None, "seconds": 0.0})
             return
         if is_anothers or not self._claim.take():
-            self._look_on()
+            self._look_on_for(limit_s)
             return
         self._log = HookLog(_log())
         try:
@@ -83,9 +84,14 @@ class Hooks:
             self._print(f"{error}\n".encode("utf-8", "replace"))
             self._tell({"ran": False, "exit": error.code, "seconds": 0.0})
 
+    def _look_on_for(self, limit_s: float) -> None:
+        """At the run of another process, until that is over; as long as a run may take, for that process may hang."""
+        self._looks_until = time.monotonic() + limit_s + LAST_WORDS_S
+        self._look_on()
+
     def _look_on(self) -> None:
-        """At the run of another process, until that is over."""
-        self._looks_on = self._claim.is_held()
+        is_held = self._claim.is_held()
+        self._looks_on = is_held and time.monotonic() < self._looks_until
         for _ in range(KEEPS // READ):
             data = after(_log(), self._told)
             if not data:
@@ -96,7 +102,7 @@ class Hooks:
             self._loop.later(LOOK_EVERY_S, self._look_on)
             return
         seconds = round(time.monotonic() - self._started_at, 3)
-        self._tell({"ran": True, "exit": self._claim.last_code(), "seconds": seconds})
+        self._tell({"ran": True, "exit": None if is_held else self._claim.last_code(), "seconds": seconds})
 
     def _start(self, path: str, limit_s: float) -> None:
         ours, its = os.pipe()

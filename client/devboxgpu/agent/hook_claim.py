@@ -27,7 +27,7 @@ class HookClaim:
         """Whether this process has it now; False where another has it."""
         while True:
             try:
-                os.symlink(_who(os.getpid()), self._path)
+                os.symlink(main_process.name_of(os.getpid()), self._path)
                 return True
             except FileExistsError:
                 if self.is_held():
@@ -38,26 +38,24 @@ class HookClaim:
                 return True
 
     def release(self) -> None:
-        if self._holder() == _who(os.getpid()):
+        if self._holder() == main_process.name_of(os.getpid()):
             self._removed()
 
     def is_held(self) -> bool:
-        holder = self._holder()
-        pid = holder.split(" ")[0]
-        return pid.isdigit() and holder == _who(int(pid))
+        return main_process.named(self._holder()) is not None
 
     def note_end(self, code: int) -> None:
         """That it has just ended. The main process, which is to run it too, then leaves it at that."""
         try:
             with open(os.path.join(self._directory, RAN), "w", encoding="ascii") as file:
-                file.write(f"{_who(os.getpid())} {code}\n")
+                file.write(f"{main_process.name_of(os.getpid())} {code}\n")
         except OSError as error:  # then the hook runs twice, which is better than not at all
             sys.stderr.write(f"{RAN}: {error}\n")
 
     def main_has_run(self) -> bool:
         """Whether the container's main process has run it: then there is nothing to save any more."""
         who, _ = self._last()
-        return bool(who) and who == main_process.as_named(self._directory)
+        return bool(who) and who == main_process.own_name(self._directory)
 
     def last_code(self) -> int | None:
         """The exit code of the last run, whoever ran it; None where that is not known."""
@@ -86,8 +84,3 @@ class HookClaim:
         except OSError:
             return False
         return True
-
-
-def _who(pid: int) -> str:
-    stat = main_process.read_stat(pid)
-    return f"{pid} {stat.started if stat is not None else 0}"

@@ -43,16 +43,32 @@ def replica_of(pid: int) -> str | None:
     return found[0].decode("utf-8", "replace") if found else ""
 
 
+def name_of(pid: int) -> str:
+    """`PID STARTTICKS`, which no later process has too."""
+    stat = read_stat(pid)
+    return f"{pid} {stat.started if stat is not None else 0}"
+
+
+def named(name: str) -> int | None:
+    """The id of the process that has this name; None where it is gone, or that is no name."""
+    try:
+        pid, started = (int(word) for word in name.split())
+    except ValueError:
+        return None
+    stat = read_stat(pid) if pid > 0 else None
+    return pid if stat is not None and stat.started == started else None
+
+
 def find(directory: str) -> int | None:
     """Its id; None where it is not certain which process that is. Where `main.pid` is there, only that counts."""
-    path = os.path.join(directory, FILE)
-    if os.path.lexists(path):
-        return _named_in(path)
+    if os.path.lexists(os.path.join(directory, FILE)):
+        pid = named(own_name(directory))
+        return pid if pid is not None and _is_users_own(pid) else None
     own = os.environ.get(REPLICA)
     return 1 if own and replica_of(1) == own else None
 
 
-def as_named(directory: str) -> str:
+def own_name(directory: str) -> str:
     """What `main.pid` says, whether or not such a process is there; "" where it says nothing."""
     try:
         with open(os.path.join(directory, FILE), encoding="ascii") as file:
@@ -61,17 +77,11 @@ def as_named(directory: str) -> str:
         return ""
 
 
-def _named_in(path: str) -> int | None:
-    """Ids are used again: a process counts only if it is the user's own and began when the file says."""
+def _is_users_own(pid: int) -> bool:
     try:
-        with open(path, encoding="ascii") as file:
-            pid, started = (int(word) for word in file.read(100).split())
-        if pid < 1 or os.stat(f"/proc/{pid}").st_uid != os.getuid():
-            return None
-    except (OSError, ValueError):
-        return None
-    stat = read_stat(pid)
-    return pid if stat is not None and stat.started == started else None
+        return os.stat(f"/proc/{pid}").st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def shares_machine(directory: str) -> bool:
