@@ -1,4 +1,4 @@
-"""For all tests: what a test starts heeds these signals, also where the run itself ignores them."""
+"""For all tests: what they start heeds signals though the run itself ignores them, and their order and memory."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def forward(
     Without SESSION it is the session that you opened last. Only programs on this machine can connect, unless --bind
     names another address. LOCAL 0 takes any free port; each line on standard output says which.
 
-    Exit codes: 0 for Ctrl-C, 1 where the session ended (it says why), was lost, or a port is in use, 2 usage,
-    3 session not found.
+    Exit codes: 0 for Ctrl-C, 128 and its number for another signal, 1 where the session ended (it says why), was lost,
+    or a port is in use, 2 usage, 3 session not found.
     """  # noqa: D301 - the backspace is click's mark for lines to keep
     session, routes = _read(words)
     configuration = configured(endpoint=endpoint, project=project, debug=debug)
